@@ -44,7 +44,7 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the pages of the user guide as slow: they fit models of real sizes."""
+    """Mark the pages of the user guide as slow, which fit models of real sizes, and tests that start a cluster."""
     for item in items:
-        if item.path.suffix == ".rst":
+        if item.path.suffix == ".rst" or item.path.parent.name == "distributed":
             item.add_marker("slow")

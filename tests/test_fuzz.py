@@ -425,6 +425,7 @@ def test_damaged_checkpoints(tmp_path, n_tries, first_seed):
                 np.testing.assert_array_equal(resumed, whole)
 
 
+@pytest.mark.slow
 def test_damaged_models(tmp_path, n_tries, first_seed):
     """As above, of files of ``skae.io``."""
     pytest.importorskip("skops")

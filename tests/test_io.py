@@ -162,6 +162,7 @@ def test_another_version_is_named(model, tmp_path, monkeypatch):
         pickle.loads(contents[0])
 
 
+@pytest.mark.slow
 def test_another_version_of_a_file_is_named(tmp_path, monkeypatch):
     pytest.importorskip("skops")
     from skae._estimators import versions

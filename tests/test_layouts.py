@@ -60,6 +60,7 @@ def _results(model, x):
     return [each.toarray() if issparse(each) else np.asarray(each) for each in found]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @of_all
 def test_neither_fits_nor_results_depend_on_the_layout(model):

@@ -100,6 +100,7 @@ def test_errors_of_other_threads_arrive():
     assert _blas_threads() == before
 
 
+@pytest.mark.slow
 def test_blas_is_given_back_by_fits_side_by_side():
     before = _blas_threads()
     X = np.random.default_rng(0).random((200, 100))
@@ -161,6 +162,7 @@ def test_teams_that_overlap_leave_blas_as_it_was():
         assert _blas_threads() == before
 
 
+@pytest.mark.slow
 def test_a_team_that_is_left_open_ends_with_its_object_and_leaves_others():
     """As after Ctrl-C in the moment in which Python calls ``__exit__``."""
     with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(1) as pool:
@@ -371,6 +373,7 @@ def test_the_quota_of_a_container(line, folder, files, cores, tmp_path, monkeypa
     assert len(idents) == max(min(int(min(cores, 4)), 4), 1)
 
 
+@pytest.mark.slow
 def test_a_thread_works_alone_while_others_are_halted():
     pace = Pace()
     for _ in range(100):

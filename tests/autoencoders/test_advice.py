@@ -71,6 +71,7 @@ def test_blank_rows_that_come_first_are_no_reason_to_warn(model):
     assert not [each for each in caught if "the training data" in str(each.message)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [DIGITS, IRIS], ids=["digits", "iris"])
 def test_codes_that_a_huge_contraction_holds_still_are_told(data):
     options = {"batch_size": 20, "max_iter": 60, "random_state": 0}
@@ -92,6 +93,7 @@ class Growing:
         out[...] = X + self.level * np.random.default_rng(seed).standard_normal(X.shape)
 
 
+@pytest.mark.slow
 def test_rectified_units_that_no_row_reaches_are_told():
     model = AutoEncoder(
         20, hidden_layer_sizes=(50,), activation="relu", learning_rate_init=0.1, random_state=0
@@ -142,6 +144,7 @@ def test_a_machine_worse_than_constants_is_told():
         RBM(10, max_iter=2, random_state=0).fit(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("Model", [SparseCoder, PSD, ConvolutionalPSD])
 def test_equal_codes_are_told(Model):
     options = {"max_iter": 5, "random_state": 0}

@@ -39,6 +39,7 @@ def test_curvature_evens_the_jacobian(hidden):
     assert changes[1] < 0.5 * changes[0]
 
 
+@pytest.mark.slow
 def test_no_contraction_is_the_plain_autoencoder():
     options = {**SMALL, "standardize": False}
     plain = AutoEncoder(**options).fit(X)
@@ -108,6 +109,7 @@ def test_report():
     assert report.saturation == np.mean(np.minimum(codes, 1 - codes) < 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("Model", [AutoEncoder, ContractiveAE])
 def test_an_int_is_the_width_of_one_hidden_layer(Model):
     one, several = (

@@ -106,6 +106,7 @@ def test_concurrent_transform():
             np.testing.assert_allclose(codes, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_concurrent_fit():
     with ThreadPoolExecutor(8) as pool:
         models = list(pool.map(lambda _: DenoisingAE(**SMALL).fit(X), range(16)))

@@ -234,6 +234,7 @@ def test_a_pipeline_is_cross_validated_and_searched(scores):
     assert search.predict(X).shape == y.shape
 
 
+@pytest.mark.slow
 def test_it_is_the_same_when_it_is_read(tmp_path):
     pytest.importorskip("skops")
     skae_io.save(IMPUTER, tmp_path / "model.skops")

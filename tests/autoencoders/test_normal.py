@@ -38,6 +38,7 @@ def test_whole_rows_have_their_own_covariance():
     np.testing.assert_allclose(normal.center, ROWS.mean(axis=0), rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_em_reaches_the_maximum_of_the_likelihood(monkeypatch):
     """Where the second column alone has gaps it is a regression on the first (Anderson 1957)."""
     table = ROWS[:, :2].copy()

@@ -70,6 +70,7 @@ def test_a_unit_of_ones_own():
     assert model.loss_curve_[-1] < model.loss_curve_[0]
 
 
+@pytest.mark.slow
 def test_layers_of_stacks_and_classifiers():
     layers = [("low", AutoEncoder(9, activation=TopK(4), **OPTIONS))]
     layers.append(("high", AutoEncoder(4, activation=Cubic(), **OPTIONS)))

@@ -123,6 +123,7 @@ def test_gradient_is_between_the_phases(widths):
         np.testing.assert_allclose(block, model - data, atol=0.015)
 
 
+@pytest.mark.slow
 def test_joint_training_raises_the_bound():
     layers = [("low", RBM(12, max_iter=5)), ("high", RBM(8, max_iter=5))]
     bounds = [
@@ -214,6 +215,7 @@ def test_bad_parameters(model, error, match):
         model.fit(DIGITS, y)
 
 
+@pytest.mark.slow
 def test_training_resumes(tmp_path):
     layers = [("low", RBM(12, max_iter=3)), ("high", RBM(8, max_iter=3))]
     whole = DBM(layers, max_iter=4, random_state=0).fit(DIGITS)

@@ -146,6 +146,7 @@ def is_within_a_line(mask):
     return False
 
 
+@pytest.mark.slow
 def test_regions_are_convex_or_not():
     X, y = make_convex(600, random_state=0)
     masks = X.reshape(-1, 28, 28) == 1

@@ -53,6 +53,7 @@ def test_refit_is_a_fit_of_so_many_epochs_on_all_rows(kind):
     assert again.n_iter_ == n_epochs and again.converged_ == chosen.converged_
 
 
+@pytest.mark.slow
 def test_refit_begins_with_the_first_tangents():
     options = {**SEARCH, "update_tangents": 2}
     again = MODELS["tangents"](**options, refit=True).fit(X, y)

@@ -52,6 +52,7 @@ def test_targets_out_of_range_are_refused(size, dtype):
     np.testing.assert_allclose(1e100 * small, model.fit(data, data[:, 0]).predict(data), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_layer_that_learned_from_y_cannot_go_on_without():
     """It has no decoder, and its solver starts anew from its own part of the parameters."""
     data, classes = _overlapping()
@@ -142,6 +143,7 @@ def test_weights_with_a_sum_of_1_are_no_single_row():
     np.testing.assert_allclose(doubled.predict(data), twice.predict(data), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_constant_y_is_predicted():
     data = load_diabetes().data
     model = StackedAERegressor([5], max_iter=2, random_state=0)
@@ -199,6 +201,7 @@ def test_labels_of_any_kind():
     np.testing.assert_allclose(model.predict_log_proba(X), np.log(model.predict_proba(X)))
 
 
+@pytest.mark.slow
 def test_multilabel():
     data, labels = make_multilabel_classification(400, n_features=10, n_classes=4, random_state=0)
     data = data / data.max()
@@ -242,6 +245,7 @@ def test_balanced_classes_count_a_row_of_weight_2_as_two_rows(kind):
     np.testing.assert_allclose(weighted.predict_proba(data), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_unlabeled_rows_take_part_in_pretraining_only():
     some = y.copy()
     some[500:] = -1
@@ -377,6 +381,7 @@ def test_transform_is_what_the_output_layer_sees(model):
         np.testing.assert_allclose(model.predict(X[:20]), values, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_labels_of_text_among_rows_without_a_label():
     data, classes = _overlapping()
     hidden = np.arange(300) % 3 == 0

@@ -202,6 +202,7 @@ def test_noise_of_a_stack_is_that_of_its_fine_tuning():
             sample_walkback(stack, X[:5])
 
 
+@pytest.mark.slow
 def test_langevin_goes_by_whatever_reconstructs():
     layers = [("low", AutoEncoder(20, **GAUSSIAN)), ("high", AutoEncoder(10, random_state=0))]
     model = RecurrentAE(layers, max_iter=2, random_state=0).fit(X)

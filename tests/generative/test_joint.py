@@ -274,6 +274,7 @@ def test_draws_have_the_posterior_of_a_small_network(weighted):
 # Reconstructions and their spread.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_moments_over_draws(dtype):
     model = _fitted(data=X.astype(dtype), n_draws=5)
@@ -381,6 +382,7 @@ def clone_with(model, draws):
     return copied
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", ["contractive", "deep contractive"])
 def test_energy_has_the_contraction(base):
     base = clone(BASES[base]).set_params(standardize=False)
@@ -392,6 +394,7 @@ def test_energy_has_the_contraction(base):
     np.testing.assert_array_equal(model.score_samples(FEATURES), -model.energy(FEATURES))
 
 
+@pytest.mark.slow
 def test_energy_gradient_in_float32():
     model = _fitted(BASES["contractive"], FEATURES)
     double = model.energy_gradient(FEATURES)
@@ -452,6 +455,7 @@ def test_each_chain_has_one_draw():
     assert np.abs(x - centers).max() < 8
 
 
+@pytest.mark.slow
 def test_start_and_seed_of_samples():
     model = _fitted(data=FEATURES)
     first = model.sample(4, random_state=0)
@@ -476,6 +480,7 @@ def test_same_seed_same_draws():
     assert not hasattr(base, "n_features_in_")
 
 
+@pytest.mark.slow
 def test_default_base_says_as_much_as_the_whole(capsys):
     model = JointEnergy(verbose=50, **SHORT).fit(FEATURES)
     assert type(model.base_) is AutoEncoder and model.base_.verbose == 50
@@ -551,6 +556,7 @@ def test_bad_options_of_samples(options, message):
         _fitted(data=FEATURES).sample(**options)
 
 
+@pytest.mark.slow
 def test_what_has_no_gradient_or_samples():
     curved = _fitted(ContractiveAE(4, curvature=0.1, **SMALL), FEATURES)
     assert curved.energy(FEATURES).shape == (12,)

@@ -42,6 +42,7 @@ def test_hamiltonian_has_the_moments_of_a_gaussian(step_size, n_leapfrog, dtype)
     np.testing.assert_allclose(fourth, 3 * np.diag(COVARIANCE) ** 2, rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step_size", "n_leapfrog"), [(0.9, 1), (0.5, 3)])
 def test_hamiltonian_has_the_moments_of_two_modes(step_size, n_leapfrog):
     start, rng = np.zeros((4000, 1)), np.random.default_rng(0)

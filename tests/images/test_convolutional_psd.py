@@ -314,6 +314,7 @@ def test_training_that_is_cut_short_is_told():
         ConvolutionalPSD(2, **STEADY, max_iter=1).fit(IMAGES)
 
 
+@pytest.mark.slow
 def test_default_training_ends_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -410,6 +411,7 @@ def test_parts_of_one_scale_may_have_any_type():
     np.testing.assert_allclose(models[0].transform(BRIGHT), models[1].transform(BRIGHT), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_images_of_8_bits_are_reconstructed_in_their_units():
     pixels = (255 / 16 * load_digits().images[:60]).astype(np.uint8)
     options = {"transform_algorithm": "lasso", "alpha": 0.01, "gap_tol": 0.1, "random_state": 0}

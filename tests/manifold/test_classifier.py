@@ -43,6 +43,7 @@ def slopes_along_tangents(model, rows):
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", ["exact", "random"])
 def test_the_penalty_holds_outputs_still_along_tangents(sampling):
     options = {**OPTIONS, "max_iter": 30, "tangent_sampling": sampling}
@@ -64,6 +65,7 @@ def test_first_objective_is_loss_plus_penalty():
     assert without.loss_ < expected
 
 
+@pytest.mark.slow
 def test_random_directions_are_unbiased():
     network = Network((64, 40, 10), ("sigmoid", "identity"), decoder=None)
     flat = network.initial(np.random.default_rng(0), np.float64)
@@ -175,6 +177,7 @@ def test_new_tangents_change_the_training():
     assert np.abs(_params(renewed.fit(*FEW)) - _params(fixed)).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_float32_sparse_grid_and_pickle():
     model = ManifoldTangentClassifier(BASE, **OPTIONS).fit(X[:300].astype(np.float32), y[:300])
     assert model.predict_proba(X.astype(np.float32)).dtype == np.float32
@@ -215,6 +218,7 @@ def test_bad_parameters_leave_the_model_as_it_was(options, error, message):
     np.testing.assert_array_equal(_params(model), before)
 
 
+@pytest.mark.slow
 def test_training_does_not_stop_where_new_tangents_raise_the_loss():
     options = {**OPTIONS, "max_iter": 60, "tangent_penalty": 3.0, "n_iter_no_change": 5, "tol": 0}
     model = ManifoldTangentClassifier(BASE, **options, update_tangents=20).fit(*FEW)

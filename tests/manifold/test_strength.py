@@ -129,6 +129,7 @@ def test_outputs_are_compared_with_constant_ones_by_the_weights_of_rows(class_we
         model.fit(data, labels)
 
 
+@pytest.mark.slow
 def test_a_penalty_that_is_much_too_large_leaves_something_to_learn():
     options = {"max_iter": 60, "learning_rate_init": 0.01}
     model = clone(MODEL).set_params(tangent_penalty="1e6*auto", **options).fit(X, y)

@@ -97,6 +97,7 @@ def test_many_more_columns_than_units(hidden, dtype):
         )
 
 
+@pytest.mark.slow
 def test_blocks_threads_and_sparse_rows_change_nothing():
     model = ContractiveAE(80, max_iter=5, loss="gaussian", random_state=0).fit(X)
     basis, values = tangent_basis(model, X, K, n_jobs=1)

@@ -86,6 +86,7 @@ def test_forward_mode_gradient(loss, activation, penalties, tied, hidden):
     assert _error(loss, activation, penalties, tied, hidden) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(), (4,)], ids=["depth1", "depth2"])
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 @pytest.mark.parametrize("penalties", ["reconstruction", "stochastic reconstruction"])

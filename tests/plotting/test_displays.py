@@ -162,6 +162,7 @@ def test_pictures_are_the_same_in_any_units(draw):
     np.testing.assert_allclose(draw(2.0**-60), draw(1.0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_sparse_features_as_words():
     model = SparseAutoEncoder(20, k=3, max_iter=2, random_state=0).fit(X)
     words = [f"pixel {j}" for j in range(64)]
@@ -308,6 +309,7 @@ def test_tangents_of_colors():
     np.testing.assert_allclose(sheet[:2, :2], (rows[0].reshape(2, 2, 3) - low) / (high - low))
 
 
+@pytest.mark.slow
 def test_loss_curves_of_layers_and_of_held_out_samples():
     options = {"max_iter": 3, "random_state": 0}
     layers = [("low", AutoEncoder(9, **options)), ("high", AutoEncoder(4, **options))]

@@ -26,6 +26,7 @@ def client():
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_grid_search_on_a_cluster_is_that_of_one_process(client):
     pipeline = make_pipeline(

@@ -161,6 +161,7 @@ def test_gathered_rows_go_to_other_processes():
         np.testing.assert_allclose(basis, expected, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__[1:])
 def test_all_kinds_of_sources_give_the_same_model(make, tmp_path):
@@ -228,6 +229,7 @@ def test_datasets_keep_their_filter_and_the_columns_of_folders(tmp_path):
     np.testing.assert_allclose(found.transform(some), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_parquet_is_decoded_as_it_is_read(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow.dataset import dataset
@@ -465,6 +467,7 @@ def test_columns_of_batches_that_are_no_numbers_are_named(column, kind):
         gather(iter([first, first.assign(b=column)]))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files of Linux")
 def test_the_temporary_file_goes_with_the_rows(tmp_path):
     rows = gather(iter([X, X]), folder=tmp_path)

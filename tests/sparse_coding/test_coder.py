@@ -152,6 +152,7 @@ def test_partial_fits_equal_one_fit():
     assert pickle.loads(pickle.dumps(parts)).partial_fit(X).n_iter_ == 4
 
 
+@pytest.mark.slow
 def test_a_stream_in_chunks_teaches_as_an_array_does():
     chunks = SparseCoder(30, alpha=0.3, batch_size=50, random_state=0)
     for _ in range(10):
@@ -162,6 +163,7 @@ def test_a_stream_in_chunks_teaches_as_an_array_does():
     assert streamed < 1.01 * fitted
 
 
+@pytest.mark.slow
 def test_given_atoms_stay():
     atoms = X[:20] / np.linalg.norm(X[:20], axis=1, keepdims=True)
     coder = SparseCoder(dictionary=atoms, alpha=0.2, gap_tol=1e-10).fit(X)

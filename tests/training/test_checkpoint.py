@@ -166,6 +166,7 @@ def test_best_parameters_are_there_with_errors_on_held_out_rows(path):
         _model(path, early_stopping=True, resume=True).fit(X)
 
 
+@pytest.mark.slow
 def test_no_member_may_expand(path):
     members = _members(path)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

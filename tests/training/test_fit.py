@@ -278,6 +278,7 @@ def _held_out_loss(model, n_held_out):
     return -model.score(X[np.sort(held_out)])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_lbfgs_stops_on_held_out_samples():
     options = {"solver": "lbfgs", "early_stopping": True, "validation_fraction": 0.95, "tol": 1e-9}
