@@ -30,7 +30,7 @@ words = TfidfVectorizer(
 )
 svd = TruncatedSVD(100, random_state=0)
 X = make_pipeline(words, svd).fit_transform(texts)
-model = SparseAutoEncoder(200, k=8, standardize="shared", random_state=0).fit(X)
+model = SparseAutoEncoder(200, k=8, random_state=0).fit(X)
 report = model.report(X)
 print(f"{len(titles)} texts; {1 - report.unexplained:.0%} explained, {report.dead:.1%} dead")
 
