@@ -111,8 +111,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     Yue, H. & Qin, S. Reconstruction-based fault identification using a combined index. Industrial & Engineering
     Chemistry Research 40 (2001). Rousseeuw, P. & Van Driessen, K. A fast algorithm for the minimum covariance
     determinant estimator. Technometrics 41 (1999). Cook, R. D. & Weisberg, S. Residuals and influence in regression
-    (1982). Denouden, T. et al. Improving reconstruction autoencoder
-    out-of-distribution detection with Mahalanobis distance. arXiv:1812.02765 (2018).
+    (1982). Denouden, T. et al. Improving reconstruction autoencoder out-of-distribution detection with Mahalanobis
+    distance. arXiv:1812.02765 (2018).
 
     Examples
     --------
