@@ -244,7 +244,7 @@ class BaseSupervised(
         if len(data.counted_labeled_rows) < _FEW_ROWS * inputs.shape[1]:
             return _DROPPED
         noise = LabeledNeighbors(inputs, data).error(self._kind)
-        return _DROPPED * float(np.clip((noise - _NO_NOISE) / (_NOISY - _NO_NOISE), 0, 1))
+        return float(np.interp(noise, (_NO_NOISE, _NOISY), (0, _DROPPED)))
 
     def _train_jointly(
         self, data, state, constant_loss, *, penalties=(), factors=None, autoencoder=None, **options
@@ -315,14 +315,12 @@ class BaseSupervised(
         if not isinstance(self.weight_decay, str):
             return weight_decays(self.weight_decay)
         noise = LabeledNeighbors(self._inputs(data.X), data, merged=True).error(self._kind)
-        fraction = float(np.clip((noise - _SMOOTH) / (_ROUGH - _SMOOTH), 0, 1))
+        decay = float(np.interp(noise, (_SMOOTH, _ROUGH), (0, _DECAY)))
         labeled, weights = data.targets.labeled, data.balanced_weights
         n_rows = np.sum(labeled)
         if weights is not None:  # they may have a sum of 1
             n_rows = max(n_rows, np.sum(weights[labeled]))
-        return weight_decays(
-            resolved(self.weight_decay, "weight_decay", fraction * _DECAY / n_rows)
-        )
+        return weight_decays(resolved(self.weight_decay, "weight_decay", decay / n_rows))
 
     def _has_few_directions(self, inputs):
         """Return whether a few directions have nearly all variance of ``inputs`` that are mostly real, and warn then."""

@@ -93,7 +93,7 @@ def automatic_penalty(X, rows, data, store, seed):
     n_labeled = int(data.targets.labeled.sum())
     fraction = min(1, n_labeled / _MANY_LABELS) if n_labeled < len(rows) else 1
     share = share_to_other_label(X, data, store)
-    within = np.clip((_ACROSS - share) / (_ACROSS - _WITHIN), 0, 1)
+    within = np.interp(share, (_WITHIN, _ACROSS), (1, 0))
     return float(variance * fraction**1.5 * within)
 
 
