@@ -178,9 +178,9 @@ def test_a_stack_that_predicts_classes_is_a_classifier():
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert cross_val_score(_stack(), X, Y, cv=2, scoring="roc_auc").min() > 0.8
+    found = partial_dependence(stack, X, [36], grid_resolution=3)
     at = X.copy()
-    at[:, 36] = 0.5
-    found = partial_dependence(stack, X, [36], custom_values={36: np.array([0.5, 1.0])})
+    at[:, 36] = found.grid_values[0][0]
     assert found.average[0, 0] == pytest.approx(stack.predict_proba(at)[:, 1].mean())
 
 
@@ -189,9 +189,9 @@ def test_a_stack_that_predicts_numbers_is_a_regressor():
     stack = _stack().fit(X, y)
     assert is_regressor(stack) and not is_classifier(stack)
     assert not hasattr(stack, "classes_") and not hasattr(stack, "predict_proba")
+    found = partial_dependence(stack, X, [36], grid_resolution=3)
     at = X.copy()
-    at[:, 36] = 0.5
-    found = partial_dependence(stack, X, [36], custom_values={36: np.array([0.5, 1.0])})
+    at[:, 36] = found.grid_values[0][0]
     assert found.average[0, 0] == pytest.approx(stack.predict(at).mean())
     assert cross_val_score(_stack(), X, y, cv=2, scoring="r2").shape == (2,)
 

@@ -456,7 +456,7 @@ def test_objects_that_are_numbers_are_read_from_batches_as_from_memory():
         (pd.to_timedelta(np.arange(10), unit="s"), r"timedelta64\[.s\]"),
         (pd.Categorical(["warm", "cold"] * 5), "category"),
         (pd.Series([[1.0, 2.0]] * 10), "object"),
-        (pd.date_range("2020", periods=10).astype(object), "object"),
+        (pd.date_range("2020", periods=10).astype(object), r"(object|datetime64\[.s\])"),
         (1j, "complex128"),
     ],
 )
@@ -583,7 +583,7 @@ def test_apply_writes_sparse_codes(tmp_path):
     model = SparseAutoEncoder(20, **FAST).fit(X)
     found = apply(model, iter(np.array_split(X, 4)))
     assert found.format == "csr"
-    np.testing.assert_array_equal(found.toarray(), model.transform(X).toarray())
+    np.testing.assert_allclose(found.toarray(), model.transform(X).toarray(), rtol=1e-6)
     apply(model, Batches(), tmp_path)
     assert len(list(tmp_path.glob("part-*.npz"))) == 7
     with pytest.raises(ValueError, match="Part 1 of X, counted from 0, has 5 columns"):
