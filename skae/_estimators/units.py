@@ -7,8 +7,8 @@ from scipy.special import entr, xlogy
 
 from .._arrays.namespace import evenly_spaced, some_rows
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
-from ..nn.scaling import Scaling, no_scaling
-from .columns import Columns, ColumnScales, one_hot_groups
+from ..nn.scaling import ColumnScales, Scaling, no_scaling
+from .columns import Columns, one_hot_groups
 from .fit_warnings import warn_of_far_values, warn_of_range, warn_of_rounded, warn_of_scales
 from .named_losses import named_losses, scaling_for_named
 

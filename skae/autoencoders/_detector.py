@@ -12,8 +12,9 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
+from .._arrays.powers import power_of_two
 from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
-from .._estimators.columns import Columns, power_of_two
+from .._estimators.columns import Columns
 from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitting import counted_rows, gathered, rows_at_once, unchanged_on_error
 from .._estimators.one_pass import fit_predict

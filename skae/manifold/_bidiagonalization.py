@@ -28,8 +28,8 @@ from .._arrays.namespace import (
     zeros,
 )
 from .._arrays.orthogonal import orthonormalize
+from .._arrays.powers import power_of_two
 from .._compat import _get_threadpool_controller
-from .._estimators.columns import power_of_two
 
 _STEPS_BEFORE_CHECK = 8  # steps beyond the number of vectors before the first check
 # Relative growth of the steps between two checks: on a device a check costs as much as many steps.
