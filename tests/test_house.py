@@ -155,7 +155,7 @@ def _n_documented(nodes):
 def test_functions_files_and_lines_are_short():
     for path in SOURCE.rglob("*.py"):
         length = len(path.read_text().splitlines())
-        assert length <= 407 and length - _n_documented(_nodes(path)) <= 320, path
+        assert length <= 400 and length - _n_documented(_nodes(path)) <= 320, path
         for node in _nodes(path):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 first = (
