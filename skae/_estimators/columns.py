@@ -188,10 +188,10 @@ def placeholders(x):
 
 
 def dwarfed_columns(x, deviation):
-    """Return a mask of the columns whose ``deviation`` a few values make, which dwarf all others in the dense rows ``x``.
+    """Return a mask of the columns of the dense rows ``x`` in which a few values dwarf all others.
 
-    Nine tenths of the others are then within a small part of it, and the middle half of them are not all equal, as the
-    zeros of a count would be.
+    Nine tenths of the others are then within a small part of the ``deviation``, and the middle half of them are not all
+    equal, as the zeros of a count would be.
     """
     x = np.sort(x, axis=0)  # missing values come last
     count = (~np.isnan(x)).sum(axis=0)

@@ -45,7 +45,7 @@ class Units:
     variance : float, default=1.0
         Variance to which gaussian columns are scaled, if they are standardized.
     one_dwarfs_others : bool, default=False
-        Whether one column's deviation dwarfs most others, for want of ``standardize``: the user has been told.
+        Whether one column's deviation dwarfs most others, since ``standardize`` is False; there was a warning of it.
     """
 
     scaling: Scaling

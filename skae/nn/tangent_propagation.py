@@ -73,7 +73,7 @@ class TangentPropagation(Penalty):
         if not len(kept.samples):
             return 0.0
         if isinstance(trace.rng, Drawn):  # a captured step draws in advance: see ``draw``
-            seed = trace.rng.take(self.directions.n_coins(trace.n_samples))
+            seed = trace.rng.take(self.directions.n_bits(trace.n_samples))
         samples = kept.samples if on_cpu else slice(None)
         means = means[samples, ...]
         weights = trace.sample_weights[samples, ...] * scalar(self.strength, means)
