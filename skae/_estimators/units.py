@@ -200,8 +200,8 @@ def suitable_variance(n_units, n_inputs, n_rows, *, beside_groups=False, enlarge
     be a linear map of X. With few units for many columns, noise would saturate the units. One-hot groups are not
     scaled: codes would hardly depend on them if other columns had a larger variance.
 
-    Codes that bend within less than the distance of neighboring rows, about ``n_rows ** (-1 / n_inputs)`` deviations,
-    would fit noise: of few columns, the variance may be above 8 up to where this distance is 1. It is at most 1 unless
+    Codes that are curved between neighboring rows, about ``n_rows ** (-1 / n_inputs)`` deviations apart, would fit
+    noise: of few columns, the variance may be above 8 up to where this distance is 1. It is at most 1 unless
     ``enlarge``.
     """
     if not enlarge:

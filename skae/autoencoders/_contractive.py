@@ -36,7 +36,8 @@ class ContractiveAE(BaseAutoEncoder):
     and small sigma, ``contraction=sigma**2 / 2`` then has the optimum of a DenoisingAE with normal
     noise of standard deviation sigma, exactly so for linear models.
 
-    Weights are tied: otherwise a small encoder and a large decoder would evade a penalty on the code.
+    Weights are tied: otherwise the penalty on the code could be made as small as one likes, by a small encoder and a
+    large decoder.
 
     Parameters
     ----------
@@ -304,6 +305,6 @@ class ContractiveAE(BaseAutoEncoder):
     def _refuse_untied(self):
         if not self.tied_weights:
             raise ValueError(
-                "tied_weights=False lets a penalty on the code be beaten by a small encoder and a "
-                "large decoder: set tied_weights=True, or contracted='reconstruction' and curvature=0."
+                "tied_weights=False lets a small encoder and a large decoder make the penalty on the code as small as "
+                "they like: set tied_weights=True, or contracted='reconstruction' and curvature=0."
             )
