@@ -155,7 +155,7 @@ def _n_documented(nodes):
 def test_functions_files_and_lines_are_short():
     for path in SOURCE.rglob("*.py"):
         length = len(path.read_text().splitlines())
-        assert length <= 407 and length - _n_documented(_nodes(path)) <= 320, path
+        assert length <= 400 and length - _n_documented(_nodes(path)) <= 320, path
         for node in _nodes(path):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 first = (
@@ -270,7 +270,7 @@ def _calls(function):
 @pytest.mark.filterwarnings("ignore")  # one epoch learns little
 @pytest.mark.parametrize(
     ("Model", "n_calls", "n_files"),
-    [(skae.ContractiveAE, 361, 30), (skae.ManifoldTangentClassifier, 941, 46)],
+    [(skae.ContractiveAE, 359, 30), (skae.ManifoldTangentClassifier, 936, 46)],
 )
 def test_a_fit_goes_through_few_functions(Model, n_calls, n_files):
     options = {"max_iter": 1, "batch_size": 64, "random_state": 0}

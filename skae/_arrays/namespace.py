@@ -98,10 +98,10 @@ def dense(rows):
     return rows.toarray() if issparse(rows) else rows
 
 
-def evenly_spaced(n, most):
-    """Return at most ``most`` indices below ``n``: the slice of all, or one at random of each of equal parts, in order.
+def spread_indices(n, most):
+    """Return the slice of all ``n`` indices, or ``most`` of them in order: one drawn from each of ``most`` equal parts.
 
-    At equal distances, rows of kinds that take turns could all be of one kind.
+    Indices at equal distances could be rows of one kind only, where kinds take turns.
     """
     if n <= most:
         return slice(None)
@@ -110,8 +110,17 @@ def evenly_spaced(n, most):
 
 
 def some_rows(X, most):
-    """Return at most ``most`` evenly spaced rows of X, dense: the order of rows may be that of classes, or of time."""
-    places = evenly_spaced(X.shape[0], most)
+    """Return at most ``most`` rows from all parts of X, dense: the order of rows may be that of classes, or of time."""
+    return _dense_rows(X, spread_indices(X.shape[0], most))
+
+
+def some_weighted_rows(X, weights, most):
+    """Return the rows of :func:`some_rows`, and their weights; None if ``weights`` is None."""
+    places = spread_indices(X.shape[0], most)
+    return _dense_rows(X, places), None if weights is None else weights[places]
+
+
+def _dense_rows(X, places):
     if is_array(X) and not is_numpy(X):
         return X if isinstance(places, slice) else namespace(X).take(X, like(places, X), axis=0)
     return np.ascontiguousarray(dense(X[places]))  # as kernels are compiled for

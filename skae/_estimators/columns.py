@@ -1,4 +1,4 @@
-"""Kinds and statistics of the columns of X: constant, binary, one-hot or real, and their scales."""
+"""Kinds and statistics of the columns of X: constant, binary, one-hot or real, and what is strange about them."""
 
 from itertools import product
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays.namespace import dense
-from ..nn.scaling import Scaling
+from .._arrays.powers import power_of_two
 
 LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _CELLS = 2**18  # cells of a dense block
@@ -15,18 +15,18 @@ _FEWEST_COUNTS = 32  # fewer columns of zeros and some counts are a table
 _FEWEST_COMPONENTS = 8  # fewer columns may be in order by chance
 _IN_ORDER = 0.95  # rank correlation of the variances of components with their order
 _FAR_OFF = 3  # gap between a value that stands for missing ones and the others, in multiples of their range
-_FEWEST_EQUAL, _OFTEN = 8, 0.005  # least number and fraction of the rows that have it
+_FEWEST_EQUAL, _OFTEN = 8, 0.005  # least number and fraction of the rows that have such a value
 _FEWEST_VALUES = 10  # fewer other values are categories
 NARROW = 0.25  # deviations within which nine tenths of the values are, of a column whose scale a few others make
-_FEWEST_ROWS = 20  # of fewer, none are nine tenths
+_FEWEST_ROWS = 20  # fewer rows have no nine tenths
 _TINY = 1e-280  # smallest variance from squares with all digits
-_NEARLY_ALL = 0.95  # fraction of the variance in a few directions
-_NOTHING = 1e-9  # the rest of it, if columns are linear functions of each other
-_MOST = 10  # directions
-_EACH = 5  # columns, and rows, for each direction; of fewer, the directions may be all there is
-_PRODUCTS = 3  # steps of the subspace iteration; such directions stand out after one
-_MORE = 3  # directions besides, so that the last ones that count are found too
-ROWS_FOR_DIRECTIONS = _MOST * _EACH
+_NEARLY_ALL = 0.95  # fraction of the variance that few directions have
+_NOTHING = 1e-9  # fraction left to the others, if columns are linear functions of each other
+_MOST_DIRECTIONS = 10  # that are few
+_PER_DIRECTION = 5  # columns, and rows, for each; of fewer, the directions may be all there is
+_N_PRODUCTS = 3  # steps of the subspace iteration; such directions stand out after one
+_MORE_DIRECTIONS = 3  # that are computed, so that the last ones that count are found too
+ROWS_FOR_DIRECTIONS = _MOST_DIRECTIONS * _PER_DIRECTION
 # Fraction of the variance of binary columns with the same means; evenly spread values have a third of it.
 _NEARLY_BINARY = 0.6
 
@@ -140,43 +140,6 @@ class Columns:
         return many and bool(np.corrcoef(ranks, -np.arange(len(ranks)))[0, 1] >= _IN_ORDER)
 
 
-class ColumnScales:
-    """Center and scale of each column of X, to be set for some columns at a time; the others stay as they are.
-
-    Parameters
-    ----------
-    stats : Columns
-    """
-
-    def __init__(self, stats):
-        n_features = len(stats.mean)
-        self._stats, self._center, self._scale = stats, np.zeros(n_features), np.ones(n_features)
-
-    def set_range(self, chosen, low, high):
-        """Let the ``chosen`` columns, a mask, be scaled from [low, high] to [0, 1]."""
-        self._center[chosen], self._scale[chosen] = low, high - low
-
-    def standardize(self, chosen, *, shared):
-        """Let the ``chosen`` columns, a mask, have mean 0 and deviation 1: each, or with one ``shared`` scale, on average."""
-        if not chosen.any():
-            return
-        deviation = self._stats.deviation[chosen]
-        if shared and deviation.any():
-            deviation = np.full_like(deviation, root_mean_square(deviation))
-        deviation = np.where(deviation > 0, deviation, 1)
-        # Rounded to 2^-32 of the deviation: rows in another order, or repeated instead of weighted, are scaled to the
-        # same bits.
-        unit = np.maximum(power_of_two(deviation) / 2**31, np.finfo(float).tiny)
-        self._center[chosen] = np.round(self._stats.mean[chosen] / unit) * unit
-        self._scale[chosen] = np.round(deviation / unit) * unit
-
-    def scaling(self):
-        """Return the ``Scaling``, which leaves out columns that are constant."""
-        constant = ~self._stats.varies
-        self._center[constant], self._scale[constant] = self._stats.low[constant], 1
-        return Scaling(self._center, self._scale, self._stats.varies)
-
-
 def known_means(X, sample_weight):
     """Return the means of the columns of X without missing values; NaN for a column that has no others."""
     return _sums(X, sample_weight).means()
@@ -225,10 +188,10 @@ def placeholders(x):
 
 
 def dwarfed_columns(x, deviation):
-    """Return a mask of the columns whose ``deviation`` a few values make, which dwarf all others in the dense rows ``x``.
+    """Return a mask of the columns of the dense rows ``x`` in which a few values dwarf all others.
 
-    Nine tenths of the others are then within a small part of it, and the middle half of them are not all equal, as the
-    zeros of a count would be.
+    Nine tenths of the others are then within a small part of the ``deviation``, and the middle half of them are not all
+    equal, as the zeros of a count would be.
     """
     x = np.sort(x, axis=0)  # missing values come last
     count = (~np.isnan(x)).sum(axis=0)
@@ -249,7 +212,7 @@ def few_directions(z):
     z : ndarray of shape (n_samples, n_columns)
         Scaled real columns, NaN where a value is missing.
     """
-    most = min(_MOST, z.shape[1] // _EACH, z.shape[0] // _EACH)
+    most = min(_MOST_DIRECTIONS, z.shape[1] // _PER_DIRECTION, z.shape[0] // _PER_DIRECTION)
     if most == 0:
         return None
     missing = np.isnan(z)
@@ -261,8 +224,8 @@ def few_directions(z):
         return None
     z /= largest  # fourth powers of large values would overflow
     total = float(np.einsum("ij,ij->", z, z))
-    basis = np.random.default_rng(0).standard_normal((len(z), most + _MORE)).T @ z
-    for _ in range(_PRODUCTS):
+    basis = np.random.default_rng(0).standard_normal((len(z), most + _MORE_DIRECTIONS)).T @ z
+    for _ in range(_N_PRODUCTS):
         basis = np.linalg.qr((basis @ z.T @ z).T)[0].T
     # Never more than the sums of the largest eigenvalues.
     shares = np.cumsum(np.linalg.svd(z @ basis.T, compute_uv=False) ** 2)[:most] / total
@@ -270,17 +233,6 @@ def few_directions(z):
         return None
     k = int(np.argmax(shares > _NEARLY_ALL))
     return None if shares[k] > 1 - _NOTHING else (k + 1, float(shares[k]))
-
-
-def root_mean_square(values):
-    """Return the root of the mean of the squares of ``values`` >= 0, not all 0, whose squares may overflow."""
-    largest = power_of_two(values.max())
-    return largest * np.sqrt(np.mean((values / largest) ** 2))
-
-
-def power_of_two(values):
-    """Return the largest power of two not above each of the positive ``values``; division by it is exact."""
-    return np.ldexp(1.0, np.frexp(values)[1] - 1)
 
 
 class _Sums:

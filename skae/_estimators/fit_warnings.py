@@ -22,7 +22,7 @@ _ROWS = 1024  # rows to look at
 _CELLS = 2**20  # cells to look at
 _ROWS_OF_FAR_VALUES = 4096  # to look for them
 _FAR = 3.0  # least size of a scaled mean that is far from the rows in which the scale was found
-_FACTOR = 10.0  # least ratio of the scales of earlier and later rows that is told
+_FACTOR = 10.0  # least ratio of the scales of earlier and later rows that is warned of
 _STEADY = 1e-3  # relative rise of a loss that does not count
 _WORSE = 3.0  # warn above this multiple of the objective of constant outputs
 _OVERSHOOT = 0.1  # values beyond the range of training that do not count, as a fraction of it
@@ -68,7 +68,7 @@ def warn_of_few_directions(inputs, units, name, n_rows=None):
     inputs : array of shape (n_samples, n_inputs)
         Scaled columns, and perhaps others after them.
     units : Units
-        Which of the columns are real; and whether the user knows why, since one column dwarfs the others.
+        Which of the columns are real, and whether there was a warning already that one of them dwarfs the others.
     name : str
         The estimator's.
     n_rows : int, default=None

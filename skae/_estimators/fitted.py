@@ -34,7 +34,8 @@ def _decodes(self):
 def by_block_of_model(self, X, function, width, *, method, check=False, block=BLOCK):
     """Return ``function(model, x)`` for all rows of X, for the public ``method`` of a fitted estimator.
 
-    ``function`` may be the name of a method of ``model_``; with ``check``, X must be in the range of its losses.
+    ``model`` is ``model_`` on the device that computes, and x dense rows; with ``check``, X must be in the range of the
+    losses.
     """
     check_is_fitted(self)
     check_backend(self._backend, X, f"{type(self).__name__}.{method}")
@@ -45,9 +46,7 @@ def by_block_of_model(self, X, function, width, *, method, check=False, block=BL
     prototype = prototype_for(self, X)
     with computing(self, prototype, X.dtype):
         model = model if prototype is None else model.moved(prototype)
-        named = isinstance(function, str)
-        rows = getattr(model, function) if named else partial(function, model)
-        return by_block(X, rows, width, block, prototype)
+        return by_block(X, partial(function, model), width, block, prototype)
 
 
 class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -84,7 +83,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         H : ndarray of shape (n_samples, n_components)
             Codes.
         """
-        return self._by_block(X, "encode", self.n_components_, method="transform")
+        return self._by_block(X, Model.encode, self.n_components_, method="transform")
 
     @available_if(_decodes)
     def inverse_transform(self, X: MatrixLike) -> FloatArray:
@@ -137,7 +136,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Reconstructions, on the scale of X.
         """
         check_is_fitted(self)
-        return self._by_block(X, "reconstruct", self.n_features_in_, method="reconstruct")
+        return self._by_block(X, Model.reconstruct, self.n_features_in_, method="reconstruct")
 
     @available_if(_decodes)
     def score_field(self, X: MatrixLike) -> FloatArray:
@@ -158,7 +157,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Differences, on the scale of X.
         """
         check_is_fitted(self)
-        return self._by_block(X, "reconstruction_error", self.n_features_in_, method="score_field")
+        return self._by_block(
+            X, Model.reconstruction_error, self.n_features_in_, method="score_field"
+        )
 
     @available_if(_decodes)
     def score_samples(self, X: MatrixLike) -> FloatArray:
@@ -179,7 +180,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         scores : ndarray of shape (n_samples,)
             High for samples that are like the training data.
         """
-        return -self._by_block(X, "losses", None, method="score_samples", check=True)
+        return -self._by_block(X, Model.losses, None, method="score_samples", check=True)
 
     def jacobian(self, X: MatrixLike) -> FloatArray:
         """Return dh/dx at each sample.
@@ -195,7 +196,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Jacobian of each sample. The array is large: give few samples.
         """
         shape = self.n_components_, self.n_features_in_
-        return self._by_block(X, "jacobian", shape, method="jacobian", block=16)
+        return self._by_block(X, Model.jacobian, shape, method="jacobian", block=16)
 
     def singular_values(self, X: MatrixLike) -> FloatArray:
         """Return the singular values of dh/dx at each sample, largest first.
@@ -234,7 +235,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         check_is_fitted(self)
         X = gathered(self, X)  # batches can be read once only
         # Not by transform, which may return a data frame.
-        codes = to_numpy(self._by_block(X, "encode", self.n_components_, method="report"))
+        codes = to_numpy(self._by_block(X, Model.encode, self.n_components_, method="report"))
         singular_values = to_numpy(self.singular_values(X))
         return Bunch(
             saturation=float(np.mean((codes < 0.05) | (codes > 0.95))),

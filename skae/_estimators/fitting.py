@@ -132,9 +132,9 @@ def validated_frame(estimator, X, *, dtype, accept_sparse="csr", **options):
     ValueError, TypeError
         If X is invalid; the message has the cure.
     """
-    check_library(estimator, X)
-    if dispatched(X):
-        dtype = dtypes_of_library(X, dtype)
+    if not is_numpy(X):
+        check_library(estimator, X)
+        dtype = dtypes_of_library(X, dtype) if dispatched(X) else dtype
     finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
     rows = validated(
         estimator,

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.metrics import euclidean_distances
 from sklearn.utils import gen_batches
 
-from .._arrays.namespace import dense, evenly_spaced
+from .._arrays.namespace import dense, spread_indices
 
 _QUERIES, _NEIGHBORS, _CELLS = 500, 10_000, 20_000_000  # at most: 0.3 s
 _BLOCK = 256  # other rows at a time: 1 MB
@@ -26,11 +26,11 @@ class LabeledNeighbors:
     def __init__(self, inputs, data, *, merged=False):
         labeled, weights = data.counted_labeled_rows, data.balanced_weights
         most = min(_NEIGHBORS, max(_QUERIES, _CELLS // inputs.shape[1]))
-        others = labeled[evenly_spaced(len(labeled), most)]
+        others = labeled[spread_indices(len(labeled), most)]
         weights = np.ones(len(others)) if weights is None else weights[others]
         if merged:
             others, weights = _merged(inputs, data.targets.values, others, weights)
-        some = np.arange(len(others))[evenly_spaced(len(others), _QUERIES)]
+        some = np.arange(len(others))[spread_indices(len(others), _QUERIES)]
         self._inputs, self._rows, self._some = inputs, others, some
         self._queries = inputs[others[some]]
         self._values = data.targets.values[others]

@@ -4,8 +4,7 @@ import numpy as np
 
 from .._compat import _get_column_indices
 from ..nn.losses import LOSSES
-from ..nn.scaling import no_scaling
-from .columns import ColumnScales
+from ..nn.scaling import ColumnScales, no_scaling
 
 
 def named_losses(loss, X, frame, parameter):

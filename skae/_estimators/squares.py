@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.utils.extmath import row_norms
 
-from .columns import Columns, power_of_two, root_mean_square
+from .._arrays.powers import power_of_two, root_mean_square
+from .columns import Columns
 
 
 def unit_of_squares(X):

@@ -268,7 +268,7 @@ class BaseSupervised(
             Those of ``Problem``: which ``rows`` take part, ``observers``, and so on.
         """
         inputs = self._inputs(data.X)
-        # Masked cells would drown the small differences between columns that nearly depend on each other.
+        # Masked cells would hide the small differences between columns that nearly depend on each other.
         unmasked = self._has_few_directions(inputs) and self.corruption == "auto"
         objective = Objective(
             self._network,

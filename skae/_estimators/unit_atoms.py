@@ -3,10 +3,10 @@
 import numpy as np
 
 from .._arrays.namespace import reshape
+from .._arrays.powers import power_of_two
 from .._arrays.sparse_codes import normalize_rows, project_rows
 from .._threads import ELEMENT, share
 from ..training.solvers import Adam
-from .columns import power_of_two
 
 _SMOOTHING = 1e-4  # of the roots of groups, in units of the weight of their penalty
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import entr, xlogy
 
-from .._arrays.namespace import evenly_spaced, some_rows
+from .._arrays.namespace import some_weighted_rows
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
-from ..nn.scaling import Scaling, no_scaling
-from .columns import Columns, ColumnScales, one_hot_groups
+from ..nn.scaling import ColumnScales, Scaling, no_scaling
+from .columns import Columns, one_hot_groups
 from .fit_warnings import warn_of_far_values, warn_of_range, warn_of_rounded, warn_of_scales
 from .named_losses import named_losses, scaling_for_named
 
@@ -45,7 +45,7 @@ class Units:
     variance : float, default=1.0
         Variance to which gaussian columns are scaled, if they are standardized.
     one_dwarfs_others : bool, default=False
-        Whether one column's deviation dwarfs most others, for want of ``standardize``: the user has been told.
+        Whether one column's deviation dwarfs most others, since ``standardize`` is False; there was a warning of it.
     """
 
     scaling: Scaling
@@ -143,40 +143,46 @@ def make_units(
     standardize = "auto" if standardize is True else standardize
     one_dwarfs_others = not standardize and warn_of_scales(stats, names, warns=warns)
     if warns and standardize:
-        warn_of_far_values(X, stats, names)
-        if X.dtype == np.float32:
-            warn_of_rounded(stats, names)
+        _warn_of_values(X, stats, names)
+    # Losses and scales of the columns; the rest follows from them.
+    named, variance = None, 1.0
     if loss == "auto":
         many_units = n_units is not None and enlarge and n_units > stats.varies.sum()
         binary_as_real = standardize and many_units
         pairs, scaling = _automatic_losses(X, stats, standardize, machine, binary_as_real)
-        named = None
     else:
         pairs = named_losses(loss, X, frame, parameter)
         scaling = scaling_for_named(pairs, stats, standardize)
         named = Reconstruction([LOSSES[name](columns) for name, columns in pairs], parameter)
-    variance = 1.0
     if standardize and n_units is not None:
         options = {"beside_groups": "multinomial" in dict(pairs), "enlarge": enlarge}
         variance = suitable_variance(n_units, scaling.n_inputs, stats.count, **options)
         gaussian = [columns for name, columns in pairs if name == "gaussian"]
         scaling = scaling.times(variance**0.5, gaussian)
     input_loss = _loss_of_inputs(pairs, scaling, parameter)
+    means, low, high = scaling.apply(np.stack([stats.mean, stats.low, stats.high]))
     constant_losses, least_loss = _constant_losses(X, pairs, stats, scaling, sample_weight)
     return Units(
         scaling=scaling,
         loss=input_loss,
         named=named,
         column_losses=pairs,
-        base_logits=_base_logits(input_loss, stats, scaling),
+        base_logits=_base_logits(input_loss, means, stats.count),
         constant_losses=constant_losses,
         least_loss=least_loss,
         groups=_groups(input_loss, stats, scaling),
-        limits=_limits(stats, scaling),
+        limits=(low, high),
         has_common_range=stats.common_range(stats.varies) is not None,
         variance=variance,
         one_dwarfs_others=one_dwarfs_others,
     )
+
+
+def _warn_of_values(X, stats, names):
+    """Warn of columns with values far from all others, and of those that float32 has rounded."""
+    warn_of_far_values(X, stats, names)
+    if X.dtype == np.float32:
+        warn_of_rounded(stats, names)
 
 
 def plain_units(n_features):
@@ -194,8 +200,8 @@ def suitable_variance(n_units, n_inputs, n_rows, *, beside_groups=False, enlarge
     be a linear map of X. With few units for many columns, noise would saturate the units. One-hot groups are not
     scaled: codes would hardly depend on them if other columns had a larger variance.
 
-    Codes that bend within less than the distance of neighboring rows, about ``n_rows ** (-1 / n_inputs)`` deviations,
-    would fit noise: of few columns, the variance may be above 8 up to where this distance is 1. It is at most 1 unless
+    Codes that are curved between neighboring rows, about ``n_rows ** (-1 / n_inputs)`` deviations apart, would fit
+    noise: of few columns, the variance may be above 8 up to where this distance is 1. It is at most 1 unless
     ``enlarge``.
     """
     if not enlarge:
@@ -276,10 +282,9 @@ def _loss_of_inputs(pairs, scaling, parameter):
     return Reconstruction(parts, parameter)
 
 
-def _base_logits(loss, stats, scaling):
-    """Return the logits of the columns' means; half an extra sample of each kind keeps them finite."""
-    means = scaling.apply(stats.mean).astype(float)
-    count = min(stats.count, _MOST_COUNTED)
+def _base_logits(loss, means, count):
+    """Return the logits of the inputs' means over ``count`` rows; half an extra row of each kind keeps them finite."""
+    means, count = means.copy(), min(count, _MOST_COUNTED)
     for part in loss.parts:
         if not isinstance(part, Gaussian):
             means[part.columns] = (means[part.columns] * count + 0.5) / (count + 1)
@@ -314,14 +319,12 @@ def _constant_losses(X, pairs, stats, scaling, sample_weight):
 
 def _mean_entropy(X, chosen, center, scale, sample_weight):
     """Return the sum over columns of the mean entropy of their values, scaled to [0, 1], in some weighted rows."""
-    x = some_rows(X, _ROWS)
+    x, weights = some_weighted_rows(X, sample_weight, _ROWS)
     fractions = np.clip((x[:, chosen] - center) / scale, 0, 1)
     entropies = entr(fractions) + entr(1 - fractions)
     present = ~np.isnan(entropies)
     entropies[~present] = 0
-    weights = np.ones(len(x))
-    if sample_weight is not None:
-        weights = sample_weight[evenly_spaced(X.shape[0], _ROWS)].astype(float)
+    weights = np.ones(len(x)) if weights is None else weights.astype(float)
     total, count = weights @ entropies, weights @ present
     return float(np.divide(total, count, out=np.zeros_like(total), where=count > 0).sum())
 
@@ -333,10 +336,3 @@ def _groups(loss, stats, scaling):
         if isinstance(part, Multinomial) and zero_one[part.columns].all():
             groups[part.columns] = part.columns[0]
     return None if (groups == np.arange(len(groups))).all() else groups
-
-
-def _limits(stats, scaling):
-    """Return the smallest and the largest value of each input; 0 for columns that are missing in all rows."""
-    limits = np.stack([stats.low, stats.high])
-    limits[~np.isfinite(limits)] = 0
-    return tuple(scaling.apply(limits))

@@ -78,12 +78,12 @@ def begin(self, X, sample_weight, *, again=False):
         _check_goes_on(self)
         units = self._units
         # Once, since calls of partial_fit are many.
-        told = self._told_of_drift or warn_of_drift(X, sample_weight, units, names)
+        warned = self._warned_of_drift or warn_of_drift(X, sample_weight, units, names)
     else:
-        told = False
+        warned = False
         units = self._make_units(X, frame, sample_weight)
         self._set_network(units, self._network_shape(units.scaling.n_inputs))
-    self._told_of_drift = units.check(X, names, warns=again and not told) or told
+    self._warned_of_drift = units.check(X, names, warns=again and not warned) or warned
     rows = units.scaling.rows(X)
     # 3. What is minimized, and from where.
     state = self._last_state() if again else self._first_state(rows, sample_weight)

@@ -3,8 +3,8 @@
 Each :class:`Need` in the attribute ``_needs`` of classes says of parameters that they count only beside certain values
 of others.
 
-A parameter is not told where the user has turned off what it needs: by 0, None or False where that is not the default.
-A search over ``tangent_penalty=0`` and other values is thus quiet, and whoever forgets ``gradient='pcd'`` is told.
+There is no warning where the user has turned off what a parameter needs: by 0, None or False where that is not the
+default. A search over ``tangent_penalty=0`` and other values thus does not warn.
 """
 
 import inspect
@@ -62,7 +62,7 @@ def changed_parameters(estimator):
 def warn_of_unused(estimator):
     """Warn of parameters that are not the default but have no effect, by the ``_needs`` of the classes of ``estimator``.
 
-    If several apply to a parameter, the first one is told; none is if it needs what the user has turned off.
+    If several apply to a parameter, the warning names the first; if the user has turned that off, there is none.
     """
     changed = changed_parameters(estimator)
     turned_off = {

@@ -93,8 +93,9 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the encoder and the decoder from X.
 
-        Warn if one direction has more than 95% of the variance of five or more scaled real columns, as in spectra: the
-        network then learns little of the small differences between columns. ``PCA(whiten=True)`` before it is the cure.
+        Warn if a few directions have more than 95% of the variance of the scaled real columns, as in spectra: at most
+        one for each five columns, and at most ten. The network then learns little of the small differences between
+        columns; ``make_pipeline(StandardScaler(), PCA(whiten=True))`` before it is the cure.
 
         Parameters
         ----------

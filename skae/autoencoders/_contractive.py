@@ -36,7 +36,8 @@ class ContractiveAE(BaseAutoEncoder):
     and small sigma, ``contraction=sigma**2 / 2`` then has the optimum of a DenoisingAE with normal
     noise of standard deviation sigma, exactly so for linear models.
 
-    Weights are tied: otherwise a small encoder and a large decoder would evade a penalty on the code.
+    Weights are tied: otherwise the penalty on the code could be made as small as one likes, by a small encoder and a
+    large decoder.
 
     Parameters
     ----------
@@ -102,9 +103,9 @@ class ContractiveAE(BaseAutoEncoder):
         Step size of adam and sgd.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
-        to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
-        which knows of no last epoch, takes constant steps. Training that is resumed then needs the same
-        ``max_iter``. Not used by L-BFGS.
+        to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``
+        has no last epoch and takes constant steps. A training can be resumed with the same ``max_iter`` only. Not used
+        by L-BFGS.
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
@@ -304,6 +305,6 @@ class ContractiveAE(BaseAutoEncoder):
     def _refuse_untied(self):
         if not self.tied_weights:
             raise ValueError(
-                "tied_weights=False lets a penalty on the code be beaten by a small encoder and a "
-                "large decoder: set tied_weights=True, or contracted='reconstruction' and curvature=0."
+                "tied_weights=False lets a small encoder and a large decoder make the penalty on the code as small as "
+                "they like: set tied_weights=True, or contracted='reconstruction' and curvature=0."
             )

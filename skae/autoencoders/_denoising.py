@@ -75,9 +75,9 @@ class DenoisingAE(BaseAutoEncoder):
         4 over the number of gaussian ones.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
-        to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
-        which knows of no last epoch, takes constant steps. Training that is resumed then needs the same
-        ``max_iter``. Not used by L-BFGS.
+        to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``
+        has no last epoch and takes constant steps. A training can be resumed with the same ``max_iter`` only. Not used
+        by L-BFGS.
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'

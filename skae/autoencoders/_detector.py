@@ -12,8 +12,9 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
+from .._arrays.powers import power_of_two
 from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
-from .._estimators.columns import Columns, power_of_two
+from .._estimators.columns import Columns
 from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitting import counted_rows, gathered, rows_at_once, unchanged_on_error
 from .._estimators.one_pass import fit_predict
@@ -64,11 +65,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     index of Yue & Qin 2001); with nonlinear codes it follows the shape of the data.
 
     v, m and C are those of the nine tenths of the training rows with the least D, so that anomalies among the training
-    rows do not hide themselves. These rows are found in three steps, starting from all rows (as in Rousseeuw & Van
+    rows do not make v and C large. These rows are found in three steps, starting from all rows (as in Rousseeuw & Van
     Driessen 1999). v_j is at least 0.3 of its value in all rows.
 
-    Cells that do not fit the others of their row are hidden where columns are correlated, since D has no covariance of
-    residuals: put ``StandardScaler()`` and ``PCA(whiten=True)`` before the detector.
+    Cells that do not fit the others of their row may be missed where columns are correlated, since D has no covariance
+    of residuals: put ``StandardScaler()`` and ``PCA(whiten=True)`` before the detector.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from .._estimators.parameters import check_sparse_output
 from .._estimators.reading import named_array
 from .._threads import team
 from .._typing import FloatArray, MatrixLike
+from ..nn.model import Model
 from ..nn.sparse_network import sparse_network_of
 from ..nn.sparse_units import Above
 
@@ -37,7 +38,7 @@ class FittedFeatures(FittedNetwork):
             Codes; a dense array of the library of X if that is not numpy.
         """
         if dispatched(X):
-            return self._by_block(X, "encode", self._width(), method="transform")
+            return self._by_block(X, Model.encode, self._width(), method="transform")
         if self.sparse_output:
             check_sparse_output(self)
         blocks = self._blocks(X, "transform")

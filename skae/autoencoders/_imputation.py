@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._arrays.namespace import evenly_spaced, some_rows
+from .._arrays.namespace import some_weighted_rows
 from ._normal import JointNormal, normal_distribution
 
 _HIDDEN_FRACTION = 0.1  # fraction of the cells that are hidden
@@ -55,13 +55,9 @@ class Imputation:
         for slopes in self.slopes:
             r = reconstruct(filled)
             r = _given_known(r, z, missing, shares) if shares else r
-            filled = np.where(missing, _between(linear, r, slopes), z)
+            # Not linear + slopes * (r - linear): where the slope is 1 this is r, without rounding.
+            filled = np.where(missing, (1 - slopes) * linear + slopes * r, z)
         return filled
-
-
-def _between(linear, r, slopes):
-    # Where the slope is 1 this is r, without rounding.
-    return (1 - slopes) * linear + slopes * r
 
 
 def _given_known(r, z, missing, groups):
@@ -87,10 +83,9 @@ def plain_imputation(n_inputs, dtype):
 
 
 def rows_to_learn_from(X, weights, n_cells=_CELLS):
-    """Return evenly spaced rows of X, dense, and their weights or None."""
+    """Return some rows of X, dense, with at most about ``n_cells`` cells, and their weights or None."""
     n_rows = min(_ROWS, max(_FEWEST_ROWS, n_cells // X.shape[1]))
-    some = evenly_spaced(X.shape[0], n_rows)
-    return some_rows(X, n_rows), None if weights is None else weights[some]
+    return some_weighted_rows(X, weights, n_rows)
 
 
 def imputation_of(model, z, weights):
@@ -99,9 +94,15 @@ def imputation_of(model, z, weights):
     if not gaussian.any():
         return None
     normal = normal_distribution(z, weights, np.where(gaussian, units.base_logits, 0))
-    shares = () if units.groups is None else units.multinomial_groups
-    arguments = model.reconstruct_scaled, z, normal, gaussian, units.groups, weights, shares
-    return learned_imputation(*arguments)
+    return learned_imputation(
+        model.reconstruct_scaled,
+        z,
+        normal,
+        gaussian,
+        units.groups,
+        weights,
+        shares=() if units.groups is None else units.multinomial_groups,
+    )
 
 
 def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None, shares=()):
@@ -121,36 +122,67 @@ def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None, s
         See :meth:`Imputation.fill`.
     """
     z, weights = rows_to_learn_from(z, weights, _SLOPES_CELLS)
-    draws = [np.random.default_rng(seed).random(z.shape, np.float32) for seed in range(_N_DRAWS)]
-    numbers, z = np.concatenate(draws), np.tile(z, (_N_DRAWS, 1))
-    hidden = (numbers if groups is None else numbers[:, groups]) < _HIDDEN_FRACTION
+    hidden = _hidden_cells(z.shape, groups)
+    z = np.tile(z, (_N_DRAWS, 1))
+    weights = None if weights is None else np.tile(weights / weights.mean(), _N_DRAWS)
     unknown = np.isnan(z)
     missing, measured = hidden | unknown, hidden & ~unknown & gaussian
     filled = np.where(missing, z.dtype.type(0), z)
     linear = normal.estimates(np.where(missing, z.dtype.type(np.nan), z))
-    # A row of weight 2 counts as two rows in sums of squares.
-    roots = 1 if weights is None else np.tile(np.sqrt(weights / weights.mean()), _N_DRAWS)[:, None]
-    true = np.where(measured, roots * (z - linear), 0)
-    # In multiples of a power of two of each column, since fourth powers of large values overflow, and of small ones are 0.
-    sizes = np.abs(true).max(axis=0)
-    powers, largest = np.frexp(sizes)[1], np.frexp(sizes.max())[1]
-    true = np.ldexp(true, -powers)
+    regression = _Regression(z - linear, measured, weights, gaussian)
     passes, before = [], np.inf
     while len(passes) < _MOST_PASSES:
         r = reconstruct(filled)
         r = _given_known(r, z, missing, shares) if shares else r
-        guessed = np.ldexp(np.where(measured, roots * (r - linear), 0), -powers)
-        slopes = _slopes(true, guessed, gaussian).astype(z.dtype)
-        error = float(np.square(np.ldexp(true - slopes * guessed, powers - largest)).sum())
+        slopes, error = regression.on(r - linear)
         bound = (1 - _LEAST_GAIN) * before if len(passes) >= _FEWEST_PASSES else np.inf
         if not error < bound:  # NaN ends it, too
             break
         passes.append(slopes)
         before = error
-        filled = np.where(missing, _between(linear, r, slopes), z)
+        filled = np.where(missing, (1 - slopes) * linear + slopes * r, z)
     if not passes:
         return plain_imputation(z.shape[1], z.dtype)
     return Imputation(normal, np.array(passes))
+
+
+def _hidden_cells(shape, groups):
+    """Return masks of a tenth of the cells of rows, one below the other, drawn several times."""
+    draws = [np.random.default_rng(seed).random(shape, np.float32) for seed in range(_N_DRAWS)]
+    numbers = np.concatenate(draws)
+    return (numbers if groups is None else numbers[:, groups]) < _HIDDEN_FRACTION
+
+
+class _Regression:
+    """Regression of true values on guesses, column by column, where both are deviations from linear estimates.
+
+    Columns are in multiples of powers of two, since fourth powers of large values overflow, and of small ones are 0.
+
+    Parameters
+    ----------
+    true : ndarray of shape (n_samples, n_inputs)
+    measured : ndarray of bool of shape (n_samples, n_inputs)
+        Mask of the cells that count.
+    weights : ndarray of shape (n_samples,) or None
+        Weights of the rows, with a mean of 1.
+    gaussian : ndarray of bool of shape (n_inputs,)
+    """
+
+    def __init__(self, true, measured, weights, gaussian):
+        self._measured, self._gaussian, self._dtype = measured, gaussian, true.dtype
+        # A row of weight 2 counts as two rows in sums of squares.
+        self._roots = 1 if weights is None else np.sqrt(weights)[:, None]
+        true = np.where(measured, self._roots * true, 0)
+        sizes = np.abs(true).max(axis=0)
+        self._powers, self._largest = np.frexp(sizes)[1], np.frexp(sizes.max())[1]
+        self._true = np.ldexp(true, -self._powers)
+
+    def on(self, guessed):
+        """Return the slope of each column, and the sum of the squared errors in all columns."""
+        guessed = np.ldexp(np.where(self._measured, self._roots * guessed, 0), -self._powers)
+        slopes = _slopes(self._true, guessed, self._gaussian).astype(self._dtype)
+        errors = np.ldexp(self._true - slopes * guessed, self._powers - self._largest)
+        return slopes, float(np.square(errors).sum())
 
 
 def _slopes(true, guessed, gaussian):

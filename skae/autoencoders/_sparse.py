@@ -82,8 +82,8 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         about 1 over that root, and 0.005 at most.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
-        to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
-        which knows of no last epoch, takes constant steps. Training that is resumed then needs the same ``max_iter``.
+        to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``
+        has no last epoch and takes constant steps. A training can be resumed with the same ``max_iter`` only.
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'

@@ -140,14 +140,7 @@ class RecurrentAE(BaseStack):
         "corruption_level": [Interval(Real, 0, None, closed="left")],
     }
 
-    _needs: ClassVar[tuple] = (
-        Need(
-            "schedule corrupted",
-            "pretraining",
-            "pretraining",
-            lambda self: self.pretraining is not None,
-        ),
-    )
+    _needs: ClassVar[tuple] = (Need.of_value("schedule corrupted", "pretraining", "unsupervised"),)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:

@@ -11,6 +11,7 @@ from ..nn.jacobian_penalties import JacobianCurvature
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..nn.objective import Objective
 from ..nn.penalties import Curvature, WeightDecay
+from ._checks import checked_states, last_state
 from ._mcmc import langevin
 
 _SEED = np.uint64(0)  # of penalties that draw: a row gets the same draws at each call
@@ -50,14 +51,18 @@ def differentiable_energy(base):
     return energy
 
 
-def mean_energies(objective, draws, x):
-    """Return the mean over ``draws`` of loss plus penalties for each row of ``x``."""
-    return sum(_energies(objective, params, x) for params in draws) / len(draws)
+def mean_energies(objective, models, x):
+    """Return the mean over ``models`` of loss plus penalties for each of the rows x of X."""
+    z = models[0].scaling.apply(x)
+    return sum(_energies(objective, each.params, z) for each in models) / len(models)
 
 
-def mean_gradients(objective, draws, x):
-    """Return the gradient of ``mean_energies`` at each row of ``x``."""
-    return sum(_gradients(objective, params, x) for params in draws) / len(draws)
+def mean_gradients(objective, models, x):
+    """Return the gradient of ``mean_energies`` at each of the rows x of X."""
+    scaling = models[0].scaling
+    z = scaling.apply(x)
+    gradients = sum(_gradients(objective, each.params, z) for each in models) / len(models)
+    return scaling.derivatives(gradients)
 
 
 def _passed_up(network, params, trace, x):
@@ -127,9 +132,9 @@ def moments(arrays):
     return mean, np.sqrt(squares / count)
 
 
-def draw_data(base, draws, start, n_steps, step_size, temperature, rng):
-    """Return the ends of chains from the rows of ``start``, each with a random one of ``draws``."""
-    loss = base.model_.loss
+def draw_data(base, models, start, n_steps, step_size, temperature, rng):
+    """Return the ends of chains from ``start``, rows of X, each with the parameters of a random one of ``models``."""
+    loss, scaling = base.model_.loss, base.model_.scaling
     if not loss.elementwise:
         raise ValueError(
             "sample needs gaussian or bernoulli columns: those of loss='multinomial' are categories, and have "
@@ -141,8 +146,9 @@ def draw_data(base, draws, start, n_steps, step_size, temperature, rng):
             f"step_size={step_size:.3g} times the temperature {temperature:.3g} is above 1: steps are wider than the range "
             "of bernoulli columns, and their samples are noise. Lower step_size."
         )
-    chosen = rng.integers(len(draws), size=len(start))
-    groups = [(draws[k], np.flatnonzero(chosen == k)) for k in np.unique(chosen)]
+    chosen = rng.integers(len(models), size=len(start))
+    groups = [(models[k].params, np.flatnonzero(chosen == k)) for k in np.unique(chosen)]
+    start = scaling.apply(start)
 
     def score(x):
         x, signs = _reflect(x, bounded)
@@ -151,9 +157,8 @@ def draw_data(base, draws, start, n_steps, step_size, temperature, rng):
             gradients[rows] = _gradients(objective, params, x[rows])
         return -signs * gradients / float(temperature)
 
-    for end in langevin(score, start, n_steps, step_size * temperature, rng):
-        x = end
-    return _reflect(x, bounded)[0]
+    end = last_state(langevin(score, start, n_steps, step_size * temperature, rng))
+    return checked_states(scaling, _reflect(end, bounded)[0], start)
 
 
 def _reflect(x, bounded):

@@ -27,7 +27,7 @@ from .._estimators.reading import validated_start
 from .._estimators.subestimators import fitted_base
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Self
 from ..nn.model import Model
-from ._checks import check_positive, check_squared, checked_states, column_moments, like_columns
+from ._checks import check_positive, check_squared, column_moments, like_columns
 from ._diagnostics import ChainDiagnostics
 from ._energies import (
     ReconstructionMoments,
@@ -276,8 +276,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             Energies of the samples.
         """
         X = self._checked(X, in_range=True)
-        X = self.base_.model_.scaling.rows(X)
-        return by_block(X, partial(mean_energies, clean_energy(self.base_), self._draws), None)
+        return by_block(X, partial(mean_energies, clean_energy(self.base_), self._models), None)
 
     def energy_gradient(self, X: MatrixLike, draw: int | None = None) -> FloatArray:
         """Return dE/dx, in which x is both the input and the target of the reconstruction.
@@ -300,16 +299,12 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             If ``draw`` is out of range, or the base has a curvature penalty.
         """
         X = self._checked(X, in_range=True)
-        draws = self._draws
+        models = self._models
         if draw is not None:
-            check_scalar(draw, "draw", Integral, min_val=0, max_val=len(draws) - 1)
-            draws = draws[draw : draw + 1]
-        objective, scaling = differentiable_energy(self.base_), self.base_.model_.scaling
-
-        def gradients(x):
-            return scaling.derivatives(mean_gradients(objective, draws, scaling.apply(x)))
-
-        return by_block(X, gradients, X.shape[1])
+            check_scalar(draw, "draw", Integral, min_val=0, max_val=len(models) - 1)
+            models = models[draw : draw + 1]
+        energy = differentiable_energy(self.base_)
+        return by_block(X, partial(mean_gradients, energy, models), X.shape[1])
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return ``-energy(X)``: low values are anomalies.
@@ -368,14 +363,13 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         check_counts(n_samples=n_samples, n_steps=n_steps)
         check_positive("step_size", step_size)
         rng = generator(random_state)
-        dtype, scaling = self.base_.model_.dtype, self.base_.model_.scaling
+        dtype = self.base_.model_.dtype
         if x0 is None:
             start = like_columns(self._moments, n_samples, dtype, rng)
         else:
             start = validated_start(self, x0, "x0", n_samples, dtype)
-        start, steps = scaling.apply(start), (n_steps, step_size, self._temperature, rng)
-        drawn = draw_data(self.base_, self._draws, start, *steps)
-        return checked_states(scaling, drawn, start)
+        steps = n_steps, step_size, self._temperature, rng
+        return draw_data(self.base_, self._models, start, *steps)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "draws_")
@@ -394,10 +388,6 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _models(self):
         base = self.base_.model_
         return [Model(base.network, flat, base.units) for flat in self.draws_]
-
-    @property
-    def _draws(self):
-        return [model.params for model in self._models]
 
     def _checked(self, X, *, in_range=False):
         check_is_fitted(self)

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
+from .._arrays.powers import power_of_two
 from .._estimators.checks import check_same_names
-from .._estimators.columns import power_of_two
 from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
 from .._typing import ArrayLike, FloatArray

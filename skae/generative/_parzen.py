@@ -8,8 +8,9 @@ from joblib import effective_n_jobs
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import gen_batches, resample
 
+from .._arrays.powers import root_mean_square
 from .._estimators.checks import check_jobs, check_same_names
-from .._estimators.columns import Columns, root_mean_square
+from .._estimators.columns import Columns
 from .._estimators.fitting import DTYPES, check_counts
 from .._estimators.reading import numpy_array
 from .._estimators.validation import warn_of_argument

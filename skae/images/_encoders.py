@@ -112,3 +112,61 @@ def split(products, alpha):
     codes = np.empty((len(products), 2 * products.shape[1]), products.dtype)
     split_threshold(products, alpha, codes)
     return codes
+
+
+def tile_encoders(stage, learned, whitening, dtype):
+    """Return the encoder of each tile; raise if their numbers of maps differ.
+
+    Parameters
+    ----------
+    stage : ConvolutionalFeatures
+        Stage whose parameters say how to encode.
+    learned : list of (estimator or None, ndarray or None)
+        Dictionary and filters of each tile, see :func:`~skae.images._dictionaries.learned_dictionaries`.
+    whitening : ndarray
+        Result of :func:`whitening_matrix`.
+    dtype : dtype
+        Dtype of the codes.
+    """
+    encoders = [_encoder(stage, whitening, *each, dtype) for each in learned]
+    numbers = sorted({each.n_maps for each in encoders})
+    if len(numbers) > 1:
+        raise ValueError(
+            f"dictionary={stage.dictionary!r} makes {numbers[0]} maps in a tile and {numbers[-1]} in another, but all need "
+            "as many: set their number in dictionary, or tiling=1."
+        )
+    return encoders
+
+
+def _encoder(stage, whitening, dictionary, filters, dtype):
+    if stage.encoder == "code":
+        return Coder(whitening.astype(dtype), dictionary, stage.rectification)
+    atoms = np.asarray(filters, dtype=whitening.dtype)
+    if stage.encoder == "triangle":
+        return Triangle(whitening, atoms, dtype)
+    norms = np.linalg.norm(atoms, axis=1, keepdims=True)
+    atoms = atoms / np.where(norms > 0, norms, 1)
+    if stage.encoder == "threshold":
+        return Threshold(whitening, atoms, stage.alpha, dtype)
+    if stage.rectification == "split":
+        return Threshold(whitening, atoms, 0, dtype)
+    return Linear(whitening, atoms, stage.rectification, dtype)
+
+
+def whitening_matrix(zca, center, n_values):
+    """Return the matrix, in float64, that maps a normalized or centered patch, followed by a 1, to the whitened one.
+
+    Parameters
+    ----------
+    zca : ZCA or None
+        Fitted whitening, if any.
+    center : ndarray of shape (n_values,) or None
+        What was subtracted from the patch, if contrasts stay as they are.
+    n_values : int
+        Number of values of a patch.
+    """
+    offset = np.zeros(n_values) if center is None else center.astype(float)
+    if zca is None:
+        return np.vstack([np.eye(n_values), offset])
+    whitening = zca.whitening_.astype(float)
+    return np.vstack([whitening, (offset - zca.mean_) @ whitening])

@@ -29,7 +29,7 @@ from .._typing import (
     TransformerMixin,
 )
 from ._dictionaries import learned_dictionaries, over_contrast
-from ._encoders import Coder, Linear, Threshold, Triangle
+from ._encoders import tile_encoders, whitening_matrix
 from ._maps import KINDS, FeatureMaps, pooling_windows
 from ._tiles import check_windows, checked_tiling, tile_numbers
 from ._validation import (
@@ -242,11 +242,12 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             learned = learned_dictionaries(self, whitened, numbers, tiling, rng)
             self._keep(learned)
             center = self._center(patches)
+            whitening = whitening_matrix(self.zca_, center, patches.shape[1])
             self._maps = FeatureMaps(
                 patch_size=size,
                 floor=self.floor_,
                 center=center,
-                encoders=self._encoders(learned, patches.shape[1], center, dtype),
+                encoders=tile_encoders(self, learned, whitening, dtype),
                 tiling=tiling,
                 sigma=self.local_contrast,
                 n_positions=n_positions,
@@ -360,40 +361,6 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if self.contrast is not None or (self.whitening is None and self.encoder == "code"):
             return None
         return patches.mean(axis=0, dtype=np.float64).astype(patches.dtype)
-
-    def _encoders(self, learned, n_values, center, dtype):
-        """Return the encoder of each tile; raise if their numbers of maps differ."""
-        whitening = self._whitening(n_values, center)
-        encoders = [self._encoder(whitening, *each, dtype) for each in learned]
-        numbers = sorted({each.n_maps for each in encoders})
-        if len(numbers) > 1:
-            raise ValueError(
-                f"dictionary={self.dictionary!r} makes {numbers[0]} maps in a tile and {numbers[-1]} in another, but all need "
-                "as many: set their number in dictionary, or tiling=1."
-            )
-        return encoders
-
-    def _encoder(self, whitening, dictionary, filters, dtype):
-        if self.encoder == "code":
-            return Coder(whitening.astype(dtype), dictionary, self.rectification)
-        atoms = np.asarray(filters, dtype=whitening.dtype)
-        if self.encoder == "triangle":
-            return Triangle(whitening, atoms, dtype)
-        norms = np.linalg.norm(atoms, axis=1, keepdims=True)
-        atoms = atoms / np.where(norms > 0, norms, 1)
-        if self.encoder == "threshold":
-            return Threshold(whitening, atoms, self.alpha, dtype)
-        if self.rectification == "split":
-            return Threshold(whitening, atoms, 0, dtype)
-        return Linear(whitening, atoms, self.rectification, dtype)
-
-    def _whitening(self, n_values, center):
-        """Return the matrix, in float64, that maps a normalized or centered patch, followed by a 1, to the whitened one."""
-        offset = np.zeros(n_values) if center is None else center.astype(float)
-        if self.zca_ is None:
-            return np.vstack([np.eye(n_values), offset])
-        whitening = self.zca_.whitening_.astype(float)
-        return np.vstack([whitening, (offset - self.zca_.mean_) @ whitening])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

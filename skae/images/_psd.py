@@ -271,12 +271,12 @@ class ConvolutionalPSD(
         if again:
             check_unchanged(self._shape, shape)
             # Once, since calls of partial_fit are many.
-            self._told_of_drift = self._told_of_drift or warn_of_new_scale(
+            self._warned_of_drift = self._warned_of_drift or warn_of_new_scale(
                 rows, weights, self._shape["scale"], self._alpha
             )
             shape["scale"] = self._shape["scale"]
         else:
-            self._told_of_drift = False
+            self._warned_of_drift = False
             self._spread = spread_of_values(rows, weights)
             shape["scale"] = scale_of_values(rows, weights)
         self.image_shape_, self.tiling_, self._shape = image_shape, shape["tiling"], shape

@@ -28,16 +28,14 @@ from .._arrays.namespace import (
     zeros,
 )
 from .._arrays.orthogonal import orthonormalize
+from .._arrays.powers import power_of_two
 from .._compat import _get_threadpool_controller
-from .._estimators.columns import power_of_two
 
 _STEPS_BEFORE_CHECK = 8  # steps beyond the number of vectors before the first check
 # Relative growth of the steps between two checks: on a device a check costs as much as many steps.
 _GROWTH, _GROWTH_ON_DEVICES = 1 / 8, 1 / 2
 _EIGENPROBLEMS = 64  # solved per task of a thread
-_ROUNDINGS = (
-    20  # residual that counts as rounding, in multiples of eps times the largest eigenvalue
-)
+_ROUNDINGS = 20  # times eps and the largest eigenvalue: a residual that counts as rounding
 
 
 def leading_vectors(linear_map, n_vectors, tol, rng, start=None, n_jobs=-1):

@@ -6,7 +6,7 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
-from .._arrays.namespace import evenly_spaced
+from .._arrays.namespace import spread_indices
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_of_parts
@@ -328,7 +328,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
         rows, weights = data.counted_labeled_rows, data.balanced_weights
-        rows = rows[evenly_spaced(len(rows), _N_CHECKED)]
+        rows = rows[spread_indices(len(rows), _N_CHECKED)]
         weights = None if weights is None else weights[rows]
         network, values = self._network, data.targets.values[rows]
         logits = partial(network.encode, network.views(self._params))

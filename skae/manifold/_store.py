@@ -94,7 +94,7 @@ class TangentStore:
         samples : ndarray of int
             Positions in the batch.
         seed : int
-            Seed of the coins.
+            Seed of the random signs.
         out : ndarray
         """
         if not is_numpy(out):
@@ -102,9 +102,9 @@ class TangentStore:
             return
         signs = None
         if self.random:
-            # Coins of the whole minibatch, so that those of a sample do not depend on the other ``samples``.
-            coins = self.draw(len(rows), seed).reshape(len(rows), -1)
-            signs = (2 * coins[samples] - 1).astype(out.dtype)
+            # Bits for the whole minibatch, so that those of a sample do not depend on the other ``samples``.
+            bits = self.draw(len(rows), seed).reshape(len(rows), -1)
+            signs = (2 * bits[samples] - 1).astype(out.dtype)
         if self._basis is None:
             self._compute(inputs[samples], signs, out)
         else:
@@ -125,27 +125,27 @@ class TangentStore:
         """Whether directions are stored, so that a device can look them up: bool."""
         return self._basis is not None
 
-    def n_coins(self, n_samples):
-        """Return the number of coins for a minibatch."""
+    def n_bits(self, n_samples):
+        """Return how many random bits a minibatch needs."""
         return n_samples * self.n_tangents if self.random else 0
 
     def draw(self, n_samples, seed):
-        """Return the coins of a minibatch: random values 0 or 1."""
-        return np.random.default_rng(seed).integers(0, 2, self.n_coins(n_samples))
+        """Return the random bits of a minibatch, 0 or 1."""
+        return np.random.default_rng(seed).integers(0, 2, self.n_bits(n_samples))
 
     def _fill_on_device(self, rows, inputs, seed, out):
         """Fill ``out``, an array of another library, for all samples of a batch.
 
-        In a captured step ``seed`` is an array of the coins, which :meth:`draw` returned in advance.
+        In a captured step ``seed`` is an array of these bits, which :meth:`draw` returned in advance.
         """
         xp = namespace(out)
         basis = (
             self._tangents(inputs) if self._basis is None else self._look_up_on_device(rows, out)
         )
         if self.random:
-            coins = like(self.draw(rows.shape[0], seed), out) if isinstance(seed, int) else seed
-            coins = xp.reshape(coins, (rows.shape[0], self.n_tangents))
-            signs = xp.astype(2 * coins - 1, out.dtype)
+            bits = like(self.draw(rows.shape[0], seed), out) if isinstance(seed, int) else seed
+            bits = xp.reshape(bits, (rows.shape[0], self.n_tangents))
+            signs = xp.astype(2 * bits - 1, out.dtype)
             basis = xp.sum(signs[:, :, None] * basis, axis=1, keepdims=True)
         out[...] = basis
 

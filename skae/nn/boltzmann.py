@@ -29,7 +29,7 @@ from .._protocols import Observer, TrainingObjective
 from .._threads import ELEMENT, share
 from .activations import ACTIVATIONS
 from .centering import CenteredSteps
-from .layer import Layer, LayerRecord, WeightRows, add_up, forget_penalties
+from .layer import Layer, LayerRecord, Records, WeightRows, add_up
 from .noise import draw_keys, fresh_keys
 
 _ROWS_PER_MONITORED = 32  # one row in 32 of a minibatch is reconstructed, to monitor training
@@ -298,7 +298,7 @@ class BoltzmannObjective(TrainingObjective):
         return self._phases[key]
 
 
-class Phases:
+class Phases(Records):
     """States of a batch, stacked on those of the model's samples, and buffers for penalties.
 
     Parameters
@@ -322,15 +322,4 @@ class Phases:
         self.sample_coefficients = self.coefficients[n_samples:]
         self.sample_weights, self.losses = empty(n_samples, like), empty(n_samples, like)
         self.logits, self.no_cells = empty((n_samples, n_visible), like), empty((0, 0), like)
-        self.encoder, self.decoder = [LayerRecord(self.data, self.codes, self.codes)], []
-        self._scratch = {}
-
-    def start(self):
-        """Clear what the penalties of the last batch left."""
-        forget_penalties(self.encoder)
-
-    def scratch(self, owner, create):
-        """Return the result of ``create()`` for ``owner``, created at its first call."""
-        if owner not in self._scratch:
-            self._scratch[owner] = create()
-        return self._scratch[owner]
+        super().__init__([LayerRecord(self.data, self.codes, self.codes)], [])

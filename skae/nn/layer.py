@@ -184,11 +184,29 @@ class LayerRecord:
         return first
 
 
-def forget_penalties(records):
-    """Clear what the penalties of the last batch added to the gradients of layers."""
-    for record in records:
-        record.delta_terms, record.weight_terms, record.bias_terms = [], [], []
-        record.row_scales = []
+class Records:
+    """The records of all layers for one batch, in which penalties leave their gradients, in memory that is reused.
+
+    Attributes
+    ----------
+    encoder, decoder : list of LayerRecord
+        In the order of the forward pass: up to the code, and down from it.
+    """
+
+    def __init__(self, encoder, decoder):
+        self.encoder, self.decoder, self._scratch = encoder, decoder, {}
+
+    def start(self):
+        """Clear what the penalties of the last batch left for the backward pass."""
+        for record in self.encoder + self.decoder:
+            record.delta_terms, record.weight_terms, record.bias_terms = [], [], []
+            record.row_scales = []
+
+    def scratch(self, owner, create):
+        """Return the result of ``create()`` for ``owner``, created at its first call with these records."""
+        if owner not in self._scratch:
+            self._scratch[owner] = create()
+        return self._scratch[owner]
 
 
 @dataclass(slots=True, eq=False)

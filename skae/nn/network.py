@@ -11,7 +11,7 @@ from .._arrays.products import multiplier
 from .._threads import share
 from .activations import Unit, initial_bound, make_activation
 from .corruption import dropout_mask
-from .layer import Layer, LayerAbove, LayerRecord, WeightRows, add_up, forget_penalties
+from .layer import Layer, LayerAbove, LayerRecord, Records, WeightRows, add_up
 from .noise import shifted_seed
 
 
@@ -218,7 +218,7 @@ def network_of(**shape):
     return Network(**shape)
 
 
-class Trace:
+class Trace(Records):
     """Inputs, outputs and gradients of all layers for one batch, in buffers that the next batch of that size reuses.
 
     The arrays of ``encoder`` and ``decoder`` are parts of ``weight_rows``, so that the gradient of the weights of a
@@ -236,8 +236,6 @@ class Trace:
 
     Attributes
     ----------
-    encoder, decoder : list of LayerRecord
-        In the order of the forward pass: up to the code, and down from it.
     weight_rows : list of WeightRows
         From the input to the code.
     first_row : int
@@ -263,28 +261,22 @@ class Trace:
                 downward.append(rows.take(end_of_encoder))
         self.inputs = upward[0].lower
         self.codes = downward[-1].upper if decoder else empty_like(upward[-1].upper)
-        self.encoder = _encoder_records(upward, self.codes, network.dropout > 0)
-        self.decoder = _decoder_records(downward)
+        encoder = _encoder_records(upward, self.codes, network.dropout > 0)
+        super().__init__(encoder, _decoder_records(downward))
         self.logits = self.decoder[-1].outputs if decoder else self.codes
         self.sample_weights, self.losses = empty(n_samples, like), empty(n_samples, like)
-        self._scratch, self.batch, self.clean, self.rng = {}, None, None, None
+        self.batch = self.clean = self.rng = None
 
     def start(self):
         """Clear what the penalties of the last batch left for the backward pass."""
+        super().start()
         self.first_row = self._n_claimed
-        forget_penalties(self.encoder + self.decoder)
 
     def claim(self, n_rows):
         """Return ``n_rows`` of the ``WeightRows`` of each layer, for one penalty in this batch."""
         stop = self.first_row
         self.first_row -= n_rows
         return [rows.take(self.first_row, stop) for rows in self.weight_rows]
-
-    def scratch(self, owner, create):
-        """Return the result of ``create()`` for ``owner``, created at its first call with this trace."""
-        if owner not in self._scratch:
-            self._scratch[owner] = create()
-        return self._scratch[owner]
 
 
 def _encoder_records(rows, codes, dropout):

@@ -86,6 +86,7 @@ class Objective(TrainingObjective):
         trace.start()
         trace.batch, trace.clean, trace.rng = batch, clean, rng
         seeds = batch.seeds(rng)
+        # 1. The rows of the batch, with their weights and targets.
         batch.weights(out=trace.sample_weights)
         if self.row_factors is not None:
             trace.sample_weights *= batch.pick(self.row_factors)
@@ -95,12 +96,14 @@ class Objective(TrainingObjective):
         missing = _fill_missing(clean) if batch.may_miss else None
         if missing is not None:
             cell_weights = _present(missing, clean)
+        # 2. Noise at the inputs, and the weights of noisy and of clean cells.
         if corruption is not None:
             batch.corrupt(corruption, clean, seeds[0], trace.inputs)
         if self.emphasis is not None:
             batch.draw(partial(self._emphasize, seeds[0]), target, cell_weights)
             if missing is not None:
                 cell_weights = cell_weights * _present(missing, clean)
+        # 3. Forward pass, penalties and loss, and the backward pass of all of them.
         self.network.forward(params, trace, seeds[2])
         value = 0.0
         for penalty in penalties:

@@ -5,7 +5,7 @@ import numpy as np
 from .._kernels.contraction import add_scaled_rows
 from .._threads import product
 from .activations import initial_bound, make_activation
-from .layer import Layer, LayerRecord, forget_penalties
+from .layer import Layer, LayerRecord, Records
 from .network import Params, Parts
 
 
@@ -162,7 +162,7 @@ class RecurrentNetwork:
                 self.activations[layer].forward(outputs, params.encoder_biases[layer])
 
 
-class RecurrentTrace:
+class RecurrentTrace(Records):
     """Activations and gradients of one batch in a recurrent network."""
 
     def __init__(self, network, n_samples, dtype):
@@ -172,9 +172,4 @@ class RecurrentTrace:
         self.states = network.states(n_samples, dtype, network.n_steps)
         self.sample_weights, self.losses = np.empty((2, n_samples), dtype)
         inputs = [self.inputs, *self.states[-1][:-1]]
-        self.encoder = list(map(LayerRecord, inputs, self.states[-1], inputs))
-        self.decoder = []
-
-    def start(self):
-        """Clear what the penalties of the last batch left for the backward pass."""
-        forget_penalties(self.encoder)
+        super().__init__(list(map(LayerRecord, inputs, self.states[-1], inputs)), [])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._arrays.namespace import dense, dtype_name, in_rows, is_numpy, like, namespace
+from .._arrays.powers import power_of_two, root_mean_square
 from .layer import LinearLayer
 from .linear_maps import ProductMap
 
@@ -118,6 +119,43 @@ class Scaling:
 def no_scaling(n_features):
     """Return the ``Scaling`` that leaves X as it is."""
     return Scaling(np.zeros(n_features), np.ones(n_features), np.ones(n_features, bool))
+
+
+class ColumnScales:
+    """Center and scale of each column of X, to be set for some columns at a time; the others stay as they are.
+
+    Parameters
+    ----------
+    stats : Columns
+    """
+
+    def __init__(self, stats):
+        n_features = len(stats.mean)
+        self._stats, self._center, self._scale = stats, np.zeros(n_features), np.ones(n_features)
+
+    def set_range(self, chosen, low, high):
+        """Let the ``chosen`` columns, a mask, be scaled from [low, high] to [0, 1]."""
+        self._center[chosen], self._scale[chosen] = low, high - low
+
+    def standardize(self, chosen, *, shared):
+        """Let the ``chosen`` columns, a mask, have mean 0 and deviation 1: each, or with one ``shared`` scale, on average."""
+        if not chosen.any():
+            return
+        deviation = self._stats.deviation[chosen]
+        if shared and deviation.any():
+            deviation = np.full_like(deviation, root_mean_square(deviation))
+        deviation = np.where(deviation > 0, deviation, 1)
+        # Rounded to 2^-32 of the deviation: rows in another order, or repeated instead of weighted, are scaled to the
+        # same bits.
+        unit = np.maximum(power_of_two(deviation) / 2**31, np.finfo(float).tiny)
+        self._center[chosen] = np.round(self._stats.mean[chosen] / unit) * unit
+        self._scale[chosen] = np.round(deviation / unit) * unit
+
+    def scaling(self):
+        """Return the ``Scaling``, which leaves out columns that are constant."""
+        constant = ~self._stats.varies
+        self._center[constant], self._scale[constant] = self._stats.low[constant], 1
+        return Scaling(self._center, self._scale, self._stats.varies)
 
 
 class ScaledRows:

@@ -195,11 +195,8 @@ class MeetingPasses:
     def _gradients_to_bottom(self, coefficients):
         """Take the g_r down from the inputs of ``switch``; fill in the t_r at the outputs of the layers that they pass."""
         for number in reversed(range(self._switch)):
-            layer, own, above = (
-                self._layers[number],
-                self._claimed[number],
-                self._claimed[number + 1],
-            )
+            layer, own = self._layers[number], self._claimed[number]
+            above = self._claimed[number + 1]
             if number + 1 == self._switch:
                 own.upper[:] = self._gradients[self._switch]
             else:
@@ -216,11 +213,8 @@ class MeetingPasses:
     def _combined_to_top(self):
         """Take the t_r up from the inputs of ``switch`` to those of the last layer."""
         for number in range(self._switch, len(self._claimed) - 1):
-            layer, own, above = (
-                self._layers[number],
-                self._claimed[number],
-                self._claimed[number + 1],
-            )
+            layer, own = self._layers[number], self._claimed[number]
+            above = self._claimed[number + 1]
             moved = product(own.lower, self._weights[number].T, above.lower)
             gradients = self._gradients[number + 1]
             layer.derivatives.vjp_backward(gradients, moved, layer.delta, self._gradient_rows)

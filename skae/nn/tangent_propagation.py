@@ -73,7 +73,7 @@ class TangentPropagation(Penalty):
         if not len(kept.samples):
             return 0.0
         if isinstance(trace.rng, Drawn):  # a captured step draws in advance: see ``draw``
-            seed = trace.rng.take(self.directions.n_coins(trace.n_samples))
+            seed = trace.rng.take(self.directions.n_bits(trace.n_samples))
         samples = kept.samples if on_cpu else slice(None)
         means = means[samples, ...]
         weights = trace.sample_weights[samples, ...] * scalar(self.strength, means)
@@ -88,12 +88,8 @@ class TangentPropagation(Penalty):
 
     def _passes(self, weights, trace, memory, kept, means):
         """Return the passes of a batch that need the fewest multiplications."""
-        sizes, depth, n_directions = (
-            self.network.sizes,
-            self.network.depth,
-            self.directions.n_directions,
-        )
-        switch = depth
+        sizes, depth = self.network.sizes, self.network.depth
+        n_directions, switch = self.directions.n_directions, depth
         if is_numpy(means):
             switch = switch_layer(sizes, len(kept.samples) * n_directions, len(kept.outputs))
         arguments = weights, trace, memory, kept, n_directions
@@ -237,15 +233,15 @@ class _Softmax:
             v.
         """
         o, t, v = means[:, None, :], slopes, weights[:, None, None]
-        centered = t - _along(o, t)
+        centered = t - _expectation(o, t)
         z = o * centered  # J t
         at_z = 2 * v * z  # dP/dz
-        along = _along(o, at_z)
+        mean = _expectation(o, at_z)
         # dP/do, as z = o (t - o't)
-        at_o = namespace(means).sum(at_z * centered - along * t, axis=1)
-        value = _inner(z, at_z) / 2
-        multiply_into(o, at_z - along, slopes)  # dP/dt = J dP/dz
-        return value, means * (at_o - _along(means, at_o))  # dP/da = J dP/do
+        at_o = namespace(means).sum(at_z * centered - mean * t, axis=1)
+        value = _inner_product(z, at_z) / 2
+        multiply_into(o, at_z - mean, slopes)  # dP/dt = J dP/dz
+        return value, means * (at_o - _expectation(means, at_o))  # dP/da = J dP/do
 
 
 class _Elementwise:
@@ -270,7 +266,7 @@ class _Elementwise:
         at_z = 2 * v * z  # dP/dz
         at_a = namespace(means).sum(second * t * at_z, axis=1)
         multiply_into(first, at_z, slopes)  # dP/dt
-        return _inner(z, at_z) / 2, at_a
+        return _inner_product(z, at_z) / 2, at_a
 
     def _derive(self, means):
         """Return s'(a) and s''(a), given the means s(a)."""
@@ -279,11 +275,11 @@ class _Elementwise:
         return first, second
 
 
-def _along(means, vectors):
-    """Return o'v, of shape (..., 1)."""
+def _expectation(means, vectors):
+    """Return o'v, the mean of v under the probabilities o, of shape (..., 1)."""
     return namespace(means).sum(means * vectors, axis=-1, keepdims=True)
 
 
-def _inner(a, b):
+def _inner_product(a, b):
     """Return the sum of the products of all elements: a float for numpy, else an array."""
     return float(np.vdot(a, b)) if is_numpy(a) else namespace(a).sum(a * b)

@@ -242,11 +242,11 @@ class BaseCoder(
         if again:
             check_unchanged(self._shape, shape)
             # Once, since calls of partial_fit are many.
-            self._told_of_drift = self._told_of_drift or warn_of_new_scale(
+            self._warned_of_drift = self._warned_of_drift or warn_of_new_scale(
                 X, weights, self._scale, self._alpha
             )
         else:
-            self._told_of_drift = False
+            self._warned_of_drift = False
             self._measure(X, weights)
         self._shape = shape
         problem = self._problem(X, weights)

@@ -16,7 +16,7 @@ from .._arrays.namespace import (
     to_numpy,
     zeros_like,
 )
-from .._estimators.columns import power_of_two
+from .._arrays.powers import power_of_two
 from .._estimators.unit_atoms import unit_rows
 from .._protocols import TakesNoRate, TrainingObjective
 from .._threads import product
