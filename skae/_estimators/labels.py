@@ -152,8 +152,8 @@ class Values:
     scale: np.ndarray
 
     def predictions(self, outputs):
-        """Return the outputs on the scale and of the shape of y."""
-        values = (outputs * self.scale + self.center).astype(outputs.dtype)
+        """Return the outputs on the scale and of the shape of y, in float64: float32 may hold no small parts of the mean."""
+        values = outputs * self.scale + self.center
         return values.ravel() if self.one_column else values
 
     def errors(self, outputs, values):

@@ -183,7 +183,7 @@ def read_values(y, dtype, rows, weights):
         scale = np.sqrt(np.average(deviations**2, axis=0, weights=weights))
         # Deviations of equal values are 0, or rounding errors of their mean.
         varies = np.abs(deviations).max(axis=0) > 1e-12 * np.abs(center)
-    _check_range(values, scale[varies], dtype)
+    _check_range(values, scale[varies])
     if len(values) > 1:
         warn_of_constant_targets(values[0], ~varies)
     scale[~varies] = 1
@@ -206,11 +206,10 @@ def _numbers(y):
         ) from error
 
 
-def _check_range(values, deviations, dtype):
-    """Raise if predictions of ``dtype``, or squares of ``values`` in float64, would overflow or be 0."""
-    squares, predictions = np.finfo(np.float64), np.finfo(dtype)
-    low = max(float(predictions.tiny), float(squares.tiny) ** 0.5)
-    high = min(float(predictions.max), float(squares.max) ** 0.5)
+def _check_range(values, deviations):
+    """Raise if squares of ``values`` would overflow or be 0."""
+    limits = np.finfo(np.float64)
+    low, high = float(limits.tiny) ** 0.5, float(limits.max) ** 0.5
     if np.abs(values).max() > high or (deviations < low).any():
         raise ValueError(
             f"y has values above {high:.0e} in size, or that differ by less than {low:.0e}: multiply y by a power of ten."

@@ -135,7 +135,7 @@ class BaseSupervised(
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions.
+            Predictions; values are float64.
         """
         logits = self._logits(X, "predict")
         return as_given(self._kind.predictions(logits), X)
