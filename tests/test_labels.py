@@ -1,6 +1,7 @@
 """Rows without a label, marked by -1, in the score of all classifiers."""
 
 import warnings
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,35 @@ def test_usual_labels_are_not_told():
         for names in (NAMES, np.array(["None", "na", "b"], dtype=object)):
             clone(MODELS[-1]).fit(X, names[y])
             clone(MODELS[-1]).fit(X, np.where(UNLABELED, -1, names[y]))
+
+
+@_each(MODELS)
+@pytest.mark.parametrize("labels", [np.arange(-1, 2), np.arange(-1.0, 2), np.array([-2, -1, 3])])
+def test_a_class_that_counts_as_no_label_is_told(model, labels):
+    with pytest.warns(UserWarning, match=r"y has -1 in \d+ rows.*give y - y.min\(\)") as told:
+        clone(model).fit(X, labels[y])
+    assert sum("y has -1 in" in str(each.message) for each in told) == 1
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "y has -1")
+        clone(model).fit(X, labels[y] - labels.min())
+        clone(model).fit(X, np.where(np.arange(len(y)) % 2, -1, y > 0))
+        clone(model).fit(X, np.where(UNLABELED, -1, y))
+        clone(model).fit(X, np.where(y > 0, 1, -1))
+
+
+@_each(MODELS)
+@pytest.mark.parametrize("kind", ["date", "Interval", "complex"])
+def test_labels_that_are_no_labels_are_told_the_cure(model, kind):
+    target = {
+        "date": np.array([date(2000, 1, 1 + each) for each in y]),
+        "Interval": pd.cut(pd.Series(y), 3),
+        "complex": y + 1j,
+    }[kind]
+    cure = (
+        "y: Complex data not supported" if kind == "complex" else rf"y has {kind} .*astype\(str\)"
+    )
+    with pytest.raises(ValueError, match=cure):
+        clone(model).fit(X, target)
 
 
 @_each(MODELS[:1] + MODELS[2:4])

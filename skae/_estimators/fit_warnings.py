@@ -200,6 +200,19 @@ def warn_of_text_like_missing(classes, cure):
         warn(f"y has the labels {list(map(str, found))}, which are taken for classes. {cure}")
 
 
+def warn_of_class_like_unlabeled(classes, labeled):
+    """Warn if -1, which marks the rows that are not ``labeled``, looks like a class among ``classes``, some numbers.
+
+    It does beside other negative numbers, and beside 0 and 1 in fewer rows than these.
+    """
+    is_sign = classes.tolist() == [0, 1] and labeled.sum() > labeled.size / 2
+    if classes[0] < 0 or is_sign:
+        warn(
+            f"y has -1 in {labeled.size - labeled.sum()} rows, which count as rows without a label beside the classes "
+            f"{classes.tolist()}. If -1 is a class, give y - y.min()."
+        )
+
+
 def warn_of_constant_targets(values, constant):
     """Warn if columns of the y of a regressor are ``constant``; ``values`` are those of a row."""
     if constant.any():

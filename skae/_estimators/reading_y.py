@@ -1,5 +1,6 @@
 """Reading of y: labels and values, with errors that tell what to give instead."""
 
+from collections.abc import Sequence
 from numbers import Number
 from typing import Any
 
@@ -16,7 +17,11 @@ from .._typing import ArrayLike, ClassifierMixin, MatrixLike
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..sources._parts import refuse_masked
 from .devices import in_numpy
-from .fit_warnings import warn_of_constant_targets, warn_of_text_like_missing
+from .fit_warnings import (
+    warn_of_class_like_unlabeled,
+    warn_of_constant_targets,
+    warn_of_text_like_missing,
+)
 from .labels import Classes, Targets, Values
 from .reading import array_of_one_shape, is_missing, refuse_marks, refuse_unlike_numbers
 
@@ -121,6 +126,8 @@ def _read_codes(y, known_labels):
         raise ValueError(_NO_LABELS)
     if classes.dtype.kind in "OUT":
         warn_of_text_like_missing(classes, _HOW_TO_MARK)
+    elif not labeled.all():
+        warn_of_class_like_unlabeled(classes, labeled)
     return classes, codes
 
 
@@ -139,6 +146,8 @@ def _labels_of_text(y):
     if found.dtype.kind in "fmM" and np.any(found != found):
         cure = _HOW_TO_MARK_MISSING if found.ndim == 1 else _NO_MARKS
         raise ValueError(f"Input y contains NaN or NaT. {cure}")
+    if found.dtype.kind == "c":
+        refuse_unlike_numbers(found, "y")
     refuse_marks(y if issparse(y) else found, _NO_MARKS)
     if found.ndim != 1 or found.dtype.kind not in "OUT":
         return y, y
@@ -146,7 +155,7 @@ def _labels_of_text(y):
         raise ValueError(f"Input y contains NaN or None. {_HOW_TO_MARK_MISSING}")
     texts = {label for label in found if isinstance(label, str)}
     if not texts:
-        _refuse_number_objects(found)
+        _refuse_objects(found)
         return y, y
     others = {label for label in found if not isinstance(label, str)} - {_UNLABELED}
     if others:
@@ -161,13 +170,16 @@ def _are_text(labels):
     return np.array([isinstance(label, str) for label in labels], bool)
 
 
-def _refuse_number_objects(y):
-    """Raise if an array of objects has numbers, which scikit-learn takes for no kind of labels."""
-    if y.dtype == object and all(isinstance(label, (Number, np.bool_)) for label in y):
-        raise ValueError(
-            "Unknown label type: y has numbers in an array of objects. Convert it, for instance with y.astype(int). "
-            f"{_HOW_TO_MARK}"
-        )
+def _refuse_objects(y):
+    """Raise if an array of objects has numbers, dates or intervals, which scikit-learn takes for no kind of labels."""
+    if y.dtype != object or any(isinstance(label, (bytes, Sequence, np.ndarray)) for label in y):
+        return  # not objects, or what scikit-learn has an error for
+    numbers = all(isinstance(label, (Number, np.bool_)) for label in y)
+    kind, dtype = ("numbers", int) if numbers else (f"{type(y[0]).__name__} objects", str)
+    raise ValueError(
+        f"Unknown label type: y has {kind} in an array of objects. Convert it, for instance with "
+        f"np.asarray(y).astype({dtype.__name__}). {_HOW_TO_MARK}"
+    )
 
 
 def read_values(y, dtype, rows, weights):
