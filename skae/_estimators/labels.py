@@ -56,6 +56,12 @@ class SupervisedData(FitData):
         rows, weights = self.labeled_rows, self.balanced_weights
         return rows if weights is None else rows[weights[rows] > 0]
 
+    @property
+    def n_labeled(self):
+        """float: the number of ``counted_labeled_rows``; one of sample weight 2 is two rows, but a sum of 1 is no single row."""
+        rows, weights = self.counted_labeled_rows, self.sample_weight
+        return len(rows) if weights is None else max(len(rows), weights[rows].sum())
+
     def with_targets(self, **changes):
         """Return the same data with other values of the given fields of ``targets``."""
         return replace(self, targets=replace(self.targets, **changes))
