@@ -248,7 +248,7 @@ def warn_of_drift(X, sample_weight, units, names):
     scaling = units.scaling
     if scaling.identity:  # the user scales X, and no column is left out
         return False
-    has_new = _warn_of_new_values(X, scaling, names)
+    has_new = warn_of_new_values(X, scaling, names)
     gaussian = dict(units.column_losses).get("gaussian")
     if gaussian is None or units.limits is None:
         return has_new
@@ -285,7 +285,7 @@ def warn_of_new_scale(X, sample_weight, before, alpha):
     return True
 
 
-def _warn_of_new_values(X, scaling, names):
+def warn_of_new_values(X, scaling, names, cure=_CURE_OF_DRIFT):
     """Warn if columns that are left out, since they were constant, have other values; return whether they have."""
     constant = ~scaling.varies
     if not constant.any():
@@ -298,7 +298,7 @@ def _warn_of_new_values(X, scaling, names):
         j = int(new.argmax())
         warn(
             f"Column {names[np.flatnonzero(constant)[j]]!r}{_others(new)} was always {center[j]:.4g} when its scale was found, and is "
-            f"left out; in these rows it has values from {low[j]:.4g} to {high[j]:.4g}. {_CURE_OF_DRIFT}"
+            f"left out; in these rows it has values from {low[j]:.4g} to {high[j]:.4g}. {cure}"
         )
     return bool(new.any())
 
