@@ -161,6 +161,16 @@ def test_indicators_cannot_be_unlabeled(model, missing):
 
 
 @_each(MODELS[:1] + MODELS[2:4])
+def test_labels_that_no_row_or_each_row_has_are_told(model):
+    indicators = np.column_stack([y == 0, np.ones(len(y)), y == 1, np.zeros(len(y))])
+    message = r"Column 1 of y \(like 1 other column\) is 1 in all rows of the training data"
+    with pytest.warns(UserWarning, match=message):
+        clone(model).fit(X, indicators)
+    with pytest.warns(UserWarning, match="Column 2 of y is 0 in all rows of the training data"):
+        clone(model).fit(X, indicators[:, [0, 0, 2]], sample_weight=y != 1)
+
+
+@_each(MODELS[:1] + MODELS[2:4])
 def test_lists_of_labels_are_refused_with_the_cure(model):
     ragged = [["a", "b"] if each else ["c"] for each in y]
     for target in (ragged, [["a", "b"] if each else ["c", "a"] for each in y]):

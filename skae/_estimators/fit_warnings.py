@@ -214,7 +214,7 @@ def warn_of_class_like_unlabeled(classes, labeled):
 
 
 def warn_of_constant_targets(values, constant):
-    """Warn if columns of the y of a regressor are ``constant``; ``values`` are those of a row."""
+    """Warn if columns of y, numbers or labels that rows have or not, are ``constant``; ``values`` are those of a row."""
     if constant.any():
         j = int(constant.argmax())
         where = "y" if len(values) == 1 else f"Column {j} of y"

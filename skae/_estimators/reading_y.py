@@ -236,5 +236,6 @@ def _read_indicators(y, dtype, rows):
             f"{np.unique(values).tolist()}. {_NO_MARKS}"
         )
     values = values[rows]
+    warn_of_constant_targets(values[0], (values == values[0]).all(axis=0))
     targets = Targets(values, Bernoulli, np.ones(len(values), bool))
     return Classes(np.arange(values.shape[1]), True), targets
