@@ -243,6 +243,25 @@ def warn_of_range(X, columns, scaling, names, parameter):
     return bool(outside.any())
 
 
+def warn_of_categories(X, groups, names, parameter):
+    """Warn if later rows have more than one category of ``groups`` of columns, of which the rows of ``fit`` had one each.
+
+    Zeros alone are an unknown category. Return whether there are such rows.
+    """
+    for columns in groups:
+        values = X[:, columns]
+        many = np.ravel(values.sum(axis=1)) > 1 + _OVERSHOOT
+        n_wrong = np.sum(many | (np.ravel((values < 0).sum(axis=1)) > 0))
+        if n_wrong:
+            warn(
+                f"Columns {names[columns[0]]!r} to {names[columns[-1]]!r} had a single 1 in each row when {parameter}='auto' chose "
+                f"multinomial, and have a sum above 1, or negative values, in {n_wrong} of these rows: their loss is that of "
+                f"categories. Encode them as there, or fit anew on rows of all kinds, or with {parameter}='gaussian'."
+            )
+            return True
+    return False
+
+
 def warn_of_drift(X, sample_weight, units, names):
     """Warn if later rows are far from those in which the scale of the columns was found; return whether they are."""
     scaling = units.scaling
