@@ -253,5 +253,14 @@ def test_scores_of_rows_far_from_all_others(model, dtype, size):
     far = dtype(size) * np.sign(data[:9] - 1.0 / 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "Column 4 was always 1", UserWarning)
         found = model.score_samples(far)
     assert found.max() < model.score_samples(data).min()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # the codes say little
+@pytest.mark.parametrize("model", [AutoEncoder(2), RBM(2), SparseAutoEncoder(4, k=2)], ids=str)
+@pytest.mark.parametrize("value", [1e300, -1e300])
+def test_constant_columns_near_the_largest_numbers(model, value):
+    fitted = clone(model).set_params(max_iter=1, random_state=0).fit(np.full((9, 3), value))
+    np.testing.assert_array_equal(fitted.center_, value)
