@@ -10,7 +10,16 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.neighbors import KNeighborsClassifier
 
-from skae import RBM, AnomalyDetector, AutoEncoder, ContractiveAE, SparseAutoEncoder, SparseCoder
+from skae import (
+    RBM,
+    AnomalyDetector,
+    AutoEncoder,
+    ContractiveAE,
+    ManifoldTangentClassifier,
+    SparseAutoEncoder,
+    SparseCoder,
+    StackedAEClassifier,
+)
 from skae.generative import EnergyAE, JointEnergy, ball_moments, local_moments
 from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
@@ -149,6 +158,36 @@ def test_underflow_is_no_error_in_fit(unit):
     with np.errstate(under="raise"):
         for model in (AutoEncoder(2, **FAST), ContractiveAE(2, **FAST), RBM(2, **FAST)):
             assert np.isfinite(model.fit(unit * X).loss_)
+
+
+LONG_STEPS = {"learning_rate_init": 10.0, "max_iter": 5, "random_state": 0}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AutoEncoder(4, activation="softplus", **FAST),
+        RBM(2, **FAST),
+        EnergyAE(2, **FAST),
+        SparseCoder(2, **FAST),
+        TangentNeighborsClassifier(LocalPCA(5)),
+        StackedAEClassifier([("low", AutoEncoder(4, activation="relu"))], **LONG_STEPS),
+        ManifoldTangentClassifier(
+            AutoEncoder(4, activation="relu"), output="sigmoid", n_tangents=1, **LONG_STEPS
+        ),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_underflow_is_no_error_in_methods(model, dtype):
+    model = clone(model).fit(X.astype(dtype), np.arange(len(X)) % 2)
+    small, large = 1e-30 * np.finfo(dtype).eps * X, 30 * model.n_features_in_ * X
+    names = "transform reconstruct score_samples predict_proba predict_log_proba report energy"
+    for name in set(names.split()) & set(dir(model)):
+        for rows in (small, large, -large):
+            with np.errstate(under="raise"):
+                getattr(model, name)(rows.astype(dtype))
 
 
 SECONDS = 1_700_000_000 + np.random.default_rng(0).integers(-500, 500, (60, 4))
