@@ -18,7 +18,7 @@ from .._typing import (
 )
 from ..nn.model import Model
 from ..nn.network import Params, network_of
-from .checks import check_codes
+from .checks import check_codes, check_order_of_codes
 from .devices import check_backend, computing, dispatched, prototype_for, shown
 from .fitting import BLOCK, MeanScore, by_block, column_names, gathered, validated_rows
 from .one_pass import fit_transform
@@ -101,6 +101,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Means of the output units: probabilities for binary columns and one-hot groups.
         """
         check_is_fitted(self)
+        check_order_of_codes(self, X)
         codes, prototype = dense(X), prototype_for(self, X)
         if prototype is None or not dispatched(X):
             # Shape and range are checked below; codes may have no rows.
