@@ -101,3 +101,10 @@ def test_codes_in_another_order_are_not_decoded(model, output):
         codes.inverse_transform(frame[names[::-1]])
     frame.columns = [f"other {name}" for name in names]
     np.testing.assert_array_equal(codes.inverse_transform(frame), expected)
+
+
+def test_initial_codes_in_another_order_are_refused():
+    coder = SparseCoder(3, **FAST).fit(X).set_output(transform="pandas")
+    codes = coder.transform(X)
+    with pytest.raises(ValueError, match="init must have the columns of SparseCoder.transform in"):
+        coder.infer(X, codes[codes.columns[::-1]])

@@ -43,15 +43,15 @@ def check_same_names(tables):
             )
 
 
-def check_order_of_codes(estimator, X):
-    """Raise ``ValueError`` if X is a data frame that has the columns of ``transform`` in another order."""
-    names = list(getattr(X, "columns", []))
+def check_order_of_codes(estimator, codes, argument="X"):
+    """Raise ``ValueError`` if an ``argument`` is a data frame that has the columns of ``transform`` in another order."""
+    names = list(getattr(codes, "columns", []))
     if names and all(isinstance(name, str) for name in names):
         expected = estimator.get_feature_names_out().tolist()
         if names != expected and sorted(names) == sorted(expected):
             raise ValueError(
-                f"X must have the columns of {type(estimator).__name__}.transform in the same order: give "
-                "X[estimator.get_feature_names_out()]."
+                f"{argument} must have the columns of {type(estimator).__name__}.transform in the same order: give "
+                f"{argument}[estimator.get_feature_names_out()]."
             )
 
 
