@@ -289,6 +289,15 @@ def warn_of_drift(X, sample_weight, units, names):
     return bool(has_new or far.any())
 
 
+def warn_of_unknown_scale(units):
+    """Warn if the first rows of several calls are all the same, by ``units`` that are made of them."""
+    low, high = units.limits
+    if (low == high).all():
+        warn(
+            f"The rows of the first call are all the same, so that the scale of the columns is not known. {_CURE_OF_DRIFT}"
+        )
+
+
 def warn_of_new_scale(X, sample_weight, before, alpha):
     """Warn if later rows of a coder have another scale than the first ones, the number ``before``, or None if unknown.
 

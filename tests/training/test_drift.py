@@ -143,6 +143,18 @@ def test_rows_of_several_categories_are_told_once(model, form):
         assert all("Columns 0 to 2" in each and "in 1 of these rows" in each for each in told)
 
 
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("first", [X[:1], X[[3, 3, 3]]])
+def test_first_rows_that_say_nothing_of_the_scale_are_told(model, first):
+    with pytest.warns(UserWarning, match="rows of the first call are all the same.*standardize=F"):
+        clone(model).partial_fit(first)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The rows of the first call")
+        fitted = clone(model).partial_fit(X[:3]).partial_fit(first)
+        fitted.set_params(warm_start=True).fit(first)
+        clone(model).set_params(standardize=False).partial_fit(first)
+
+
 def test_columns_that_drift_are_named_and_counted():
     frame = pd.DataFrame(X, columns=list("abcd"))
     model = AutoEncoder(3, **SHORT).partial_fit(frame)
