@@ -68,7 +68,7 @@ def to_onnx(
     Warns
     -----
     UserWarning
-        If float32 rounds the values of a column of X to more than 1% of its deviation.
+        If float32 rounds the values of a column of X or y to more than 1% of its deviation.
 
     Examples
     --------
@@ -172,13 +172,13 @@ def _singles(name, center, scale):
     return center.astype(np.float32), scale.astype(np.float32)
 
 
-def _warn_of_rounding(center, scale):
-    """Warn if float32, the input of the graph, rounds values of X too coarsely."""
+def _warn_of_rounding(name, center, scale):
+    """Warn if float32, in which the graph has X and predictions, rounds values of ``name`` too coarsely."""
     coarse = np.abs(center) * np.finfo(np.float32).eps > _COARSE * scale
     if coarse.any():
         worst = int(np.argmax(np.abs(center) / scale))
         warn(
-            f"Values of X about {center[worst]:.3g} that differ by {scale[worst]:.1g} are rounded in the float32 of ONNX to more "
+            f"Values of {name} about {center[worst]:.3g} that differ by {scale[worst]:.1g} are rounded in the float32 of ONNX to more "
             f"than {_COARSE:.0%} of their differences: subtract a constant from such columns, and fit again."
         )
 
@@ -190,7 +190,7 @@ def _scaled(graph, scaling):
         x = graph.add("Gather", x, scaling.columns, axis=1)
     if scaling.moves:
         center, scale = _singles("X", scaling.center[scaling.varies], scaling.scale[scaling.varies])
-        _warn_of_rounding(center, scale)
+        _warn_of_rounding("X", center, scale)
         x = graph.add("Div", graph.add("Sub", x, center), scale)
     if not graph.takes_nan:
         return x
@@ -302,6 +302,7 @@ def _predict(graph, estimator, fitted):
     if not is_classifier(estimator):
         means = _means(graph, logits, fitted.loss)
         center, scale = _singles("y", estimator.target_center_, estimator.target_scale_)
+        _warn_of_rounding("y", center, scale)
         means = graph.add("Mul", means, scale)
         means = graph.add("Add", means, center)
         if _n_dimensions(estimator) == 1:

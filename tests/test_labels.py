@@ -1,6 +1,7 @@
 """Rows without a label, marked by -1, in the score of all classifiers."""
 
 import warnings
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -114,6 +115,35 @@ def test_usual_labels_are_not_told():
             clone(MODELS[-1]).fit(X, np.where(UNLABELED, -1, names[y]))
 
 
+@_each(MODELS)
+@pytest.mark.parametrize("labels", [np.arange(-1, 2), np.arange(-1.0, 2), np.array([-2, -1, 3])])
+def test_a_class_that_counts_as_no_label_is_told(model, labels):
+    with pytest.warns(UserWarning, match=r"y has -1 in \d+ rows.*give y - y.min\(\)") as told:
+        clone(model).fit(X, labels[y])
+    assert sum("y has -1 in" in str(each.message) for each in told) == 1
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "y has -1")
+        clone(model).fit(X, labels[y] - labels.min())
+        clone(model).fit(X, np.where(np.arange(len(y)) % 2, -1, y > 0))
+        clone(model).fit(X, np.where(UNLABELED, -1, y))
+        clone(model).fit(X, np.where(y > 0, 1, -1))
+
+
+@_each(MODELS)
+@pytest.mark.parametrize("kind", ["date", "Interval", "complex"])
+def test_labels_that_are_no_labels_are_told_the_cure(model, kind):
+    target = {
+        "date": np.array([date(2000, 1, 1 + each) for each in y]),
+        "Interval": pd.cut(pd.Series(y), 3),
+        "complex": y + 1j,
+    }[kind]
+    cure = (
+        "y: Complex data not supported" if kind == "complex" else rf"y has {kind} .*astype\(str\)"
+    )
+    with pytest.raises(ValueError, match=cure):
+        clone(model).fit(X, target)
+
+
 @_each(MODELS[:1] + MODELS[2:4])
 @pytest.mark.parametrize("missing", [-1, np.nan, "sparse", "frame"])
 def test_indicators_cannot_be_unlabeled(model, missing):
@@ -128,6 +158,16 @@ def test_indicators_cannot_be_unlabeled(model, missing):
         clone(model).fit(X, indicators)
     with pytest.raises(ValueError, match=message):
         clone(model).fit(X, np.eye(3, dtype=int)[y]).score(X, indicators)
+
+
+@_each(MODELS[:1] + MODELS[2:4])
+def test_labels_that_no_row_or_each_row_has_are_told(model):
+    indicators = np.column_stack([y == 0, np.ones(len(y)), y == 1, np.zeros(len(y))])
+    message = r"Column 1 of y \(like 1 other column\) is 1 in all rows of the training data"
+    with pytest.warns(UserWarning, match=message):
+        clone(model).fit(X, indicators)
+    with pytest.warns(UserWarning, match="Column 2 of y is 0 in all rows of the training data"):
+        clone(model).fit(X, indicators[:, [0, 0, 2]], sample_weight=y != 1)
 
 
 @_each(MODELS[:1] + MODELS[2:4])

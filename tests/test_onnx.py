@@ -210,6 +210,8 @@ def test_units_of_y_beyond_float32_are_refused():
 
 def test_columns_that_float32_rounds_are_told():
     pytest.importorskip("onnx")
+    with pytest.warns(UserWarning, match=r"Values of y about 1e\+08 that differ by 0.4"):
+        to_onnx(StackedAERegressor(LAYERS, **FAST).fit(IRIS, IRIS[:, 1] + 1e8), "predict")
     with pytest.warns(UserWarning, match=r"about 1e\+08 that differ by 0.4 are rounded") as told:
         to_onnx(AutoEncoder(4, **FAST).fit(IRIS + 1e8))
     assert told[0].filename == __file__

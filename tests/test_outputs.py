@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from skae import AnomalyDetector, AutoEncoder, SparseAutoEncoder, SparseCoder
-from skae.images import ConvolutionalFeatures, ConvolutionalStack
+from skae import DBN, RBM, AnomalyDetector, AutoEncoder, SparseAutoEncoder, SparseCoder
+from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalStack
 from skae.plotting import CodeDisplay, SaturationDisplay, SparseFeatureDisplay
 from skae.sources import apply
 
@@ -72,3 +73,38 @@ def test_an_estimator_that_gives_data_frames_is_used_inside(output):
     )
     with pytest.raises(ValueError, match="sparse_output=False"):
         framed.transform(X)
+
+
+LAYERS = [("low", RBM(5, **FAST)), ("high", RBM(4, **FAST))]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        AutoEncoder(5, **FAST),
+        SparseAutoEncoder(8, k=3, sparse_output=False, **FAST),
+        SparseCoder(6, split_sign=True, **FAST),
+        DBN(LAYERS, random_state=0),
+        ZCA(),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_codes_in_another_order_are_not_decoded(model, output):
+    pytest.importorskip(output)
+    codes = clone(model).fit(X).set_output(transform=output)
+    frame, expected = codes.transform(X), codes.inverse_transform(codes.transform(X).to_numpy())
+    np.testing.assert_array_equal(codes.inverse_transform(frame), expected)
+    names = list(frame.columns)
+    with pytest.raises(ValueError, match="X must have the columns of .*in the same order: give"):
+        codes.inverse_transform(frame[names[::-1]])
+    frame.columns = [f"other {name}" for name in names]
+    np.testing.assert_array_equal(codes.inverse_transform(frame), expected)
+
+
+def test_initial_codes_in_another_order_are_refused():
+    coder = SparseCoder(3, **FAST).fit(X).set_output(transform="pandas")
+    codes = coder.transform(X)
+    with pytest.raises(ValueError, match="init must have the columns of SparseCoder.transform in"):
+        coder.infer(X, codes[codes.columns[::-1]])

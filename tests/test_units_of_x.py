@@ -10,7 +10,16 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.neighbors import KNeighborsClassifier
 
-from skae import RBM, AnomalyDetector, AutoEncoder, ContractiveAE, SparseAutoEncoder, SparseCoder
+from skae import (
+    RBM,
+    AnomalyDetector,
+    AutoEncoder,
+    ContractiveAE,
+    ManifoldTangentClassifier,
+    SparseAutoEncoder,
+    SparseCoder,
+    StackedAEClassifier,
+)
 from skae.generative import EnergyAE, JointEnergy, ball_moments, local_moments
 from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
@@ -151,6 +160,36 @@ def test_underflow_is_no_error_in_fit(unit):
             assert np.isfinite(model.fit(unit * X).loss_)
 
 
+LONG_STEPS = {"learning_rate_init": 10.0, "max_iter": 5, "random_state": 0}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AutoEncoder(4, activation="softplus", **FAST),
+        RBM(2, **FAST),
+        EnergyAE(2, **FAST),
+        SparseCoder(2, **FAST),
+        TangentNeighborsClassifier(LocalPCA(5)),
+        StackedAEClassifier([("low", AutoEncoder(4, activation="relu"))], **LONG_STEPS),
+        ManifoldTangentClassifier(
+            AutoEncoder(4, activation="relu"), output="sigmoid", n_tangents=1, **LONG_STEPS
+        ),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_underflow_is_no_error_in_methods(model, dtype):
+    model = clone(model).fit(X.astype(dtype), np.arange(len(X)) % 2)
+    small, large = 1e-30 * np.finfo(dtype).eps * X, 30 * model.n_features_in_ * X
+    names = "transform reconstruct score_samples predict_proba predict_log_proba report energy"
+    for name in set(names.split()) & set(dir(model)):
+        for rows in (small, large, -large):
+            with np.errstate(under="raise"):
+                getattr(model, name)(rows.astype(dtype))
+
+
 SECONDS = 1_700_000_000 + np.random.default_rng(0).integers(-500, 500, (60, 4))
 MODELS_OF_ROWS = [
     AutoEncoder(2, max_iter=2, random_state=0),
@@ -253,5 +292,14 @@ def test_scores_of_rows_far_from_all_others(model, dtype, size):
     far = dtype(size) * np.sign(data[:9] - 1.0 / 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "Column 4 was always 1", UserWarning)
         found = model.score_samples(far)
     assert found.max() < model.score_samples(data).min()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # the codes say little
+@pytest.mark.parametrize("model", [AutoEncoder(2), RBM(2), SparseAutoEncoder(4, k=2)], ids=str)
+@pytest.mark.parametrize("value", [1e300, -1e300])
+def test_constant_columns_near_the_largest_numbers(model, value):
+    fitted = clone(model).set_params(max_iter=1, random_state=0).fit(np.full((9, 3), value))
+    np.testing.assert_array_equal(fitted.center_, value)

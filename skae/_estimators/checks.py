@@ -43,6 +43,18 @@ def check_same_names(tables):
             )
 
 
+def check_order_of_codes(estimator, codes, argument="X"):
+    """Raise ``ValueError`` if an ``argument`` is a data frame that has the columns of ``transform`` in another order."""
+    names = list(getattr(codes, "columns", []))
+    if names and all(isinstance(name, str) for name in names):
+        expected = estimator.get_feature_names_out().tolist()
+        if names != expected and sorted(names) == sorted(expected):
+            raise ValueError(
+                f"{argument} must have the columns of {type(estimator).__name__}.transform in the same order: give "
+                f"{argument}[estimator.get_feature_names_out()]."
+            )
+
+
 def check_codes(estimator, X, n_columns):
     """Raise ``ValueError`` if X does not have the shape of codes, with ``n_columns`` columns."""
     if X.ndim != 2 or X.shape[1] != n_columns:
@@ -53,6 +65,7 @@ def check_codes(estimator, X, n_columns):
 
 def checked_codes(estimator, X, n_columns, dtype):
     """Return codes as an array in C order or a CSR matrix, with ``n_columns`` columns."""
+    check_order_of_codes(estimator, X)
     codes = named_array(X, "X", accept_sparse="csr", dtype=dtype, order="C")
     check_codes(estimator, codes, n_columns)
     return codes

@@ -200,8 +200,21 @@ def warn_of_text_like_missing(classes, cure):
         warn(f"y has the labels {list(map(str, found))}, which are taken for classes. {cure}")
 
 
+def warn_of_class_like_unlabeled(classes, labeled):
+    """Warn if -1, which marks the rows that are not ``labeled``, looks like a class among ``classes``, some numbers.
+
+    It does beside other negative numbers, and beside 0 and 1 in fewer rows than these.
+    """
+    is_sign = classes.tolist() == [0, 1] and labeled.sum() > labeled.size / 2
+    if classes[0] < 0 or is_sign:
+        warn(
+            f"y has -1 in {labeled.size - labeled.sum()} rows, which count as rows without a label beside the classes "
+            f"{classes.tolist()}. If -1 is a class, give y - y.min()."
+        )
+
+
 def warn_of_constant_targets(values, constant):
-    """Warn if columns of the y of a regressor are ``constant``; ``values`` are those of a row."""
+    """Warn if columns of y, numbers or labels that rows have or not, are ``constant``; ``values`` are those of a row."""
     if constant.any():
         j = int(constant.argmax())
         where = "y" if len(values) == 1 else f"Column {j} of y"
@@ -230,12 +243,31 @@ def warn_of_range(X, columns, scaling, names, parameter):
     return bool(outside.any())
 
 
+def warn_of_categories(X, groups, names, parameter):
+    """Warn if later rows have more than one category of ``groups`` of columns, of which the rows of ``fit`` had one each.
+
+    Zeros alone are an unknown category. Return whether there are such rows.
+    """
+    for columns in groups:
+        values = X[:, columns]
+        many = np.ravel(values.sum(axis=1)) > 1 + _OVERSHOOT
+        n_wrong = np.sum(many | (np.ravel((values < 0).sum(axis=1)) > 0))
+        if n_wrong:
+            warn(
+                f"Columns {names[columns[0]]!r} to {names[columns[-1]]!r} had a single 1 in each row when {parameter}='auto' chose "
+                f"multinomial, and have a sum above 1, or negative values, in {n_wrong} of these rows: their loss is that of "
+                f"categories. Encode them as there, or fit anew on rows of all kinds, or with {parameter}='gaussian'."
+            )
+            return True
+    return False
+
+
 def warn_of_drift(X, sample_weight, units, names):
     """Warn if later rows are far from those in which the scale of the columns was found; return whether they are."""
     scaling = units.scaling
     if scaling.identity:  # the user scales X, and no column is left out
         return False
-    has_new = _warn_of_new_values(X, scaling, names)
+    has_new = warn_of_new_values(X, scaling, names)
     gaussian = dict(units.column_losses).get("gaussian")
     if gaussian is None or units.limits is None:
         return has_new
@@ -257,6 +289,15 @@ def warn_of_drift(X, sample_weight, units, names):
     return bool(has_new or far.any())
 
 
+def warn_of_unknown_scale(units):
+    """Warn if the first rows of several calls are all the same, by ``units`` that are made of them."""
+    low, high = units.limits
+    if (low == high).all():
+        warn(
+            f"The rows of the first call are all the same, so that the scale of the columns is not known. {_CURE_OF_DRIFT}"
+        )
+
+
 def warn_of_new_scale(X, sample_weight, before, alpha):
     """Warn if later rows of a coder have another scale than the first ones, the number ``before``, or None if unknown.
 
@@ -272,7 +313,7 @@ def warn_of_new_scale(X, sample_weight, before, alpha):
     return True
 
 
-def _warn_of_new_values(X, scaling, names):
+def warn_of_new_values(X, scaling, names, cure=_CURE_OF_DRIFT):
     """Warn if columns that are left out, since they were constant, have other values; return whether they have."""
     constant = ~scaling.varies
     if not constant.any():
@@ -285,7 +326,7 @@ def _warn_of_new_values(X, scaling, names):
         j = int(new.argmax())
         warn(
             f"Column {names[np.flatnonzero(constant)[j]]!r}{_others(new)} was always {center[j]:.4g} when its scale was found, and is "
-            f"left out; in these rows it has values from {low[j]:.4g} to {high[j]:.4g}. {_CURE_OF_DRIFT}"
+            f"left out; in these rows it has values from {low[j]:.4g} to {high[j]:.4g}. {cure}"
         )
     return bool(new.any())
 

@@ -18,7 +18,7 @@ from .._typing import (
 )
 from ..nn.model import Model
 from ..nn.network import Params, network_of
-from .checks import check_codes
+from .checks import check_codes, check_order_of_codes
 from .devices import check_backend, computing, dispatched, prototype_for, shown
 from .fitting import BLOCK, MeanScore, by_block, column_names, gathered, validated_rows
 from .one_pass import fit_transform
@@ -100,6 +100,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Means of the output units: probabilities for binary columns and one-hot groups.
         """
         check_is_fitted(self)
+        check_order_of_codes(self, X)
         codes, prototype = dense(X), prototype_for(self, X)
         if prototype is None or not dispatched(X):
             # Shape and range are checked below; codes may have no rows.
@@ -237,9 +238,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # Not by transform, which may return a data frame.
         codes = to_numpy(self._by_block(X, Model.encode, self.n_components_, method="report"))
         singular_values = to_numpy(self.singular_values(X))
+        with np.errstate(under="ignore"):
+            jacobian_norm = float(np.sqrt((singular_values**2).sum(axis=1)).mean())
         return Bunch(
             saturation=float(np.mean((codes < 0.05) | (codes > 0.95))),
-            jacobian_norm=float(np.sqrt((singular_values**2).sum(axis=1)).mean()),
+            jacobian_norm=jacobian_norm,
             singular_values=singular_values.mean(axis=0, dtype=np.float64),
         )
 

@@ -300,14 +300,15 @@ def by_block(X, function, width, block=BLOCK, prototype=None):
         out = np.empty((X.shape[0], *shape), X.dtype)
     # Rows, inputs of the network, and results.
     block = rows_at_once(block, 2 * X.shape[1] + int(np.prod(shape)), np.dtype(dtype_name(X)))
-    for rows in gen_batches(X.shape[0], block):
-        x = X[rows, ...] if is_array(X) else dense(X[rows])
-        if prototype is None or not is_numpy(x):
-            results = function(x)
-            with np.errstate(over="ignore"):  # of sums in float64, of float32 rows
-                out[rows, ...] = results
-        else:
-            out[rows] = to_numpy(function(like(x, prototype)))
+    with np.errstate(under="ignore"):  # harmless, as in a fit
+        for rows in gen_batches(X.shape[0], block):
+            x = X[rows, ...] if is_array(X) else dense(X[rows])
+            if prototype is None or not is_numpy(x):
+                results = function(x)
+                with np.errstate(over="ignore"):  # of sums in float64, of float32 rows
+                    out[rows, ...] = results
+            else:
+                out[rows] = to_numpy(function(like(x, prototype)))
     return out
 
 

@@ -52,10 +52,10 @@ class LabeledNeighbors:
         return min(1.0, float(error(nearest) / of_any)) if of_any > 0 else 1.0
 
     def to_other_label(self):
-        """Return the indices of some labeled rows, and the differences to the nearest rows with another label."""
+        """Return the indices of some labeled rows, the differences to the nearest rows with another label, and weights."""
         nearest, found = self._nearest(self._values)
         differences = self._inputs[self._rows[nearest[found]]] - self._queries[found]
-        return self._rows[self._some[found]], dense(differences)
+        return self._rows[self._some[found]], dense(differences), self._weights[found]
 
     def _nearest(self, keys):
         """Return the place of the nearest row with another key for each of some, and whether there is one."""

@@ -56,6 +56,12 @@ class SupervisedData(FitData):
         rows, weights = self.labeled_rows, self.balanced_weights
         return rows if weights is None else rows[weights[rows] > 0]
 
+    @property
+    def n_labeled(self):
+        """float: the number of ``counted_labeled_rows``; one of sample weight 2 is two rows, but a sum of 1 is no single row."""
+        rows, weights = self.counted_labeled_rows, self.sample_weight
+        return len(rows) if weights is None else max(len(rows), weights[rows].sum())
+
     def with_targets(self, **changes):
         """Return the same data with other values of the given fields of ``targets``."""
         return replace(self, targets=replace(self.targets, **changes))
@@ -94,7 +100,8 @@ class Classes:
     def probabilities(self, logits, units):
         """Return the probability of each class, or of each label by itself; ``logits`` are overwritten."""
         if not self.multilabel and units.elementwise:
-            return np.exp(self.log_probabilities(logits, units))
+            with np.errstate(under="ignore"):
+                return np.exp(self.log_probabilities(logits, units))
         means = units.activate(logits)
         # The sum of a softmax is 1 up to rounding.
         return means if self.multilabel else means / means.sum(axis=1, keepdims=True)
@@ -103,7 +110,8 @@ class Classes:
         """Return the logarithms of ``probabilities``, which may be too small for numbers."""
         values = units.log_means(logits)
         if not self.multilabel and units.elementwise:  # sigmoids are independent
-            values -= logsumexp(values, axis=1, keepdims=True)
+            with np.errstate(under="ignore"):
+                values -= logsumexp(values, axis=1, keepdims=True)
         return values
 
     def errors(self, logits, values):
@@ -152,8 +160,8 @@ class Values:
     scale: np.ndarray
 
     def predictions(self, outputs):
-        """Return the outputs on the scale and of the shape of y."""
-        values = (outputs * self.scale + self.center).astype(outputs.dtype)
+        """Return the outputs on the scale and of the shape of y, in float64: float32 may hold no small parts of the mean."""
+        values = outputs * self.scale + self.center
         return values.ravel() if self.one_column else values
 
     def errors(self, outputs, values):

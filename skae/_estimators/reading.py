@@ -206,7 +206,7 @@ def dtype_of_frame(X):
 
 
 def refuse_unlike_numbers(value, name):
-    """Raise if ``value`` has masked values, dates, durations or, in a data frame, complex numbers.
+    """Raise if ``value`` has masked values, dates, durations or complex numbers.
 
     Numpy reads masked values as if they were not masked, and a missing date as the number -9.2e18.
     """
@@ -230,7 +230,13 @@ def refuse_unlike_numbers(value, name):
                 f"{name} has complex numbers in the columns {imaginary}: give real and imaginary part a column each."
             )
     else:
-        found, where = _is_time(getattr(value, "dtype", None)), ""
+        dtype = getattr(value, "dtype", None)
+        if getattr(dtype, "kind", None) == "c":
+            raise ValueError(
+                f"{name}: Complex data not supported. Give real numbers, such as the real and the imaginary parts in a column "
+                "each, or the absolute values."
+            )
+        found, where = _is_time(dtype), ""
     if found:
         raise TypeError(
             f"{name} has dates or durations{where}, which hold no numbers to learn from. {_CURE_OF_DATES}"

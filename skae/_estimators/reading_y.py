@@ -1,5 +1,6 @@
 """Reading of y: labels and values, with errors that tell what to give instead."""
 
+from collections.abc import Sequence
 from numbers import Number
 from typing import Any
 
@@ -16,7 +17,11 @@ from .._typing import ArrayLike, ClassifierMixin, MatrixLike
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..sources._parts import refuse_masked
 from .devices import in_numpy
-from .fit_warnings import warn_of_constant_targets, warn_of_text_like_missing
+from .fit_warnings import (
+    warn_of_class_like_unlabeled,
+    warn_of_constant_targets,
+    warn_of_text_like_missing,
+)
 from .labels import Classes, Targets, Values
 from .reading import array_of_one_shape, is_missing, refuse_marks, refuse_unlike_numbers
 
@@ -121,6 +126,8 @@ def _read_codes(y, known_labels):
         raise ValueError(_NO_LABELS)
     if classes.dtype.kind in "OUT":
         warn_of_text_like_missing(classes, _HOW_TO_MARK)
+    elif not labeled.all():
+        warn_of_class_like_unlabeled(classes, labeled)
     return classes, codes
 
 
@@ -139,6 +146,8 @@ def _labels_of_text(y):
     if found.dtype.kind in "fmM" and np.any(found != found):
         cure = _HOW_TO_MARK_MISSING if found.ndim == 1 else _NO_MARKS
         raise ValueError(f"Input y contains NaN or NaT. {cure}")
+    if found.dtype.kind == "c":
+        refuse_unlike_numbers(found, "y")
     refuse_marks(y if issparse(y) else found, _NO_MARKS)
     if found.ndim != 1 or found.dtype.kind not in "OUT":
         return y, y
@@ -146,7 +155,7 @@ def _labels_of_text(y):
         raise ValueError(f"Input y contains NaN or None. {_HOW_TO_MARK_MISSING}")
     texts = {label for label in found if isinstance(label, str)}
     if not texts:
-        _refuse_number_objects(found)
+        _refuse_objects(found)
         return y, y
     others = {label for label in found if not isinstance(label, str)} - {_UNLABELED}
     if others:
@@ -161,13 +170,16 @@ def _are_text(labels):
     return np.array([isinstance(label, str) for label in labels], bool)
 
 
-def _refuse_number_objects(y):
-    """Raise if an array of objects has numbers, which scikit-learn takes for no kind of labels."""
-    if y.dtype == object and all(isinstance(label, (Number, np.bool_)) for label in y):
-        raise ValueError(
-            "Unknown label type: y has numbers in an array of objects. Convert it, for instance with y.astype(int). "
-            f"{_HOW_TO_MARK}"
-        )
+def _refuse_objects(y):
+    """Raise if an array of objects has numbers, dates or intervals, which scikit-learn takes for no kind of labels."""
+    if y.dtype != object or any(isinstance(label, (bytes, Sequence, np.ndarray)) for label in y):
+        return  # not objects, or what scikit-learn has an error for
+    numbers = all(isinstance(label, (Number, np.bool_)) for label in y)
+    kind, dtype = ("numbers", int) if numbers else (f"{type(y[0]).__name__} objects", str)
+    raise ValueError(
+        f"Unknown label type: y has {kind} in an array of objects. Convert it, for instance with "
+        f"np.asarray(y).astype({dtype.__name__}). {_HOW_TO_MARK}"
+    )
 
 
 def read_values(y, dtype, rows, weights):
@@ -183,7 +195,7 @@ def read_values(y, dtype, rows, weights):
         scale = np.sqrt(np.average(deviations**2, axis=0, weights=weights))
         # Deviations of equal values are 0, or rounding errors of their mean.
         varies = np.abs(deviations).max(axis=0) > 1e-12 * np.abs(center)
-    _check_range(values, scale[varies], dtype)
+    _check_range(values, scale[varies])
     if len(values) > 1:
         warn_of_constant_targets(values[0], ~varies)
     scale[~varies] = 1
@@ -206,11 +218,10 @@ def _numbers(y):
         ) from error
 
 
-def _check_range(values, deviations, dtype):
-    """Raise if predictions of ``dtype``, or squares of ``values`` in float64, would overflow or be 0."""
-    squares, predictions = np.finfo(np.float64), np.finfo(dtype)
-    low = max(float(predictions.tiny), float(squares.tiny) ** 0.5)
-    high = min(float(predictions.max), float(squares.max) ** 0.5)
+def _check_range(values, deviations):
+    """Raise if squares of ``values`` would overflow or be 0."""
+    limits = np.finfo(np.float64)
+    low, high = float(limits.tiny) ** 0.5, float(limits.max) ** 0.5
     if np.abs(values).max() > high or (deviations < low).any():
         raise ValueError(
             f"y has values above {high:.0e} in size, or that differ by less than {low:.0e}: multiply y by a power of ten."
@@ -225,5 +236,6 @@ def _read_indicators(y, dtype, rows):
             f"{np.unique(values).tolist()}. {_NO_MARKS}"
         )
     values = values[rows]
+    warn_of_constant_targets(values[0], (values == values[0]).all(axis=0))
     targets = Targets(values, Bernoulli, np.ones(len(values), bool))
     return Classes(np.arange(values.shape[1]), True), targets

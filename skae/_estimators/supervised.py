@@ -135,7 +135,7 @@ class BaseSupervised(
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions.
+            Predictions; values are float64.
         """
         logits = self._logits(X, "predict")
         return as_given(self._kind.predictions(logits), X)
@@ -241,7 +241,7 @@ class BaseSupervised(
         if not (many_steps and trained and suited):
             return 0.0
         inputs = self._inputs(data.X)
-        if len(data.counted_labeled_rows) < _FEW_ROWS * inputs.shape[1]:
+        if data.n_labeled < _FEW_ROWS * inputs.shape[1]:
             return _DROPPED
         noise = LabeledNeighbors(inputs, data).error(self._kind)
         return float(np.interp(noise, (_NO_NOISE, _NOISY), (0, _DROPPED)))
@@ -311,16 +311,12 @@ class BaseSupervised(
         return self._network.depth - 1 if self.frozen == "all" else self.frozen
 
     def _weight_decays(self, data):
-        """Return the penalties of weight decay; ``'auto'`` counts a row of weight 2 as two rows, and no row as less than one."""
+        """Return the penalties of weight decay."""
         if not isinstance(self.weight_decay, str):
             return weight_decays(self.weight_decay)
         noise = LabeledNeighbors(self._inputs(data.X), data, merged=True).error(self._kind)
         decay = float(np.interp(noise, (_SMOOTH, _ROUGH), (0, _DECAY)))
-        labeled, weights = data.targets.labeled, data.balanced_weights
-        n_rows = np.sum(labeled)
-        if weights is not None:  # they may have a sum of 1
-            n_rows = max(n_rows, np.sum(weights[labeled]))
-        return weight_decays(resolved(self.weight_decay, "weight_decay", decay / n_rows))
+        return weight_decays(resolved(self.weight_decay, "weight_decay", decay / data.n_labeled))
 
     def _has_few_directions(self, inputs):
         """Return whether a few directions have nearly all variance of ``inputs`` that are mostly real, and warn then."""

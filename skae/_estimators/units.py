@@ -9,7 +9,13 @@ from .._arrays.namespace import some_weighted_rows
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import ColumnScales, Scaling, no_scaling
 from .columns import Columns, one_hot_groups
-from .fit_warnings import warn_of_far_values, warn_of_range, warn_of_rounded, warn_of_scales
+from .fit_warnings import (
+    warn_of_categories,
+    warn_of_far_values,
+    warn_of_range,
+    warn_of_rounded,
+    warn_of_scales,
+)
 from .named_losses import named_losses, scaling_for_named
 
 _ROWS = 1024  # rows from which a mean is estimated
@@ -93,10 +99,14 @@ class Units:
         if self.named is not None:
             self.named.check(X, names)
             return False
-        binary = dict(self.column_losses).get("bernoulli")
-        if binary is None or not warns:
+        if not warns:
             return False
-        return warn_of_range(X, binary, self.scaling, names, self.loss.parameter)
+        binary = dict(self.column_losses).get("bernoulli")
+        groups = [columns for name, columns in self.column_losses if name == "multinomial"]
+        told = warn_of_categories(X, groups, names, self.loss.parameter)
+        if binary is None:
+            return told
+        return warn_of_range(X, binary, self.scaling, names, self.loss.parameter) or told
 
 
 def make_units(

@@ -18,7 +18,7 @@ from ..training.problem import Problem
 from ..training.solvers import is_full_batch
 from .checks import check_unchanged
 from .devices import dispatched, in_numpy, prototype_for
-from .fit_warnings import warn_of_constant_codes, warn_of_drift
+from .fit_warnings import warn_of_constant_codes, warn_of_drift, warn_of_unknown_scale
 from .fitting import (
     DTYPES,
     column_names,
@@ -62,7 +62,7 @@ def begin(self, X, sample_weight, *, again=False):
     again : bool
         Whether to continue from the last fit, if there was one, instead of starting from new weights.
     """
-    again = again and is_fitted(self)
+    may_go_on, again = again, again and is_fitted(self)
     for name in self._learned_afterwards:
         setattr(self, name, None)
     # 1. The rows that count, as arrays of numpy.
@@ -82,6 +82,8 @@ def begin(self, X, sample_weight, *, again=False):
     else:
         warned = False
         units = self._make_units(X, frame, sample_weight)
+        if may_go_on and self.standardize:
+            warn_of_unknown_scale(units)
         self._set_network(units, self._network_shape(units.scaling.n_inputs))
     self._warned_of_drift = units.check(X, names, warns=again and not warned) or warned
     rows = units.scaling.rows(X)

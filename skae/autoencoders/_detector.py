@@ -15,8 +15,14 @@ from .._arrays.namespace import dense
 from .._arrays.powers import power_of_two
 from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
 from .._estimators.columns import Columns
-from .._estimators.fit_warnings import warn_of_few_directions
-from .._estimators.fitting import counted_rows, gathered, rows_at_once, unchanged_on_error
+from .._estimators.fit_warnings import warn_of_few_directions, warn_of_new_values
+from .._estimators.fitting import (
+    column_names,
+    counted_rows,
+    gathered,
+    rows_at_once,
+    unchanged_on_error,
+)
 from .._estimators.one_pass import fit_predict
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import fitted_base, plain_codes
@@ -48,6 +54,9 @@ _VARIANCE_FLOOR = 1e-6  # least variance of a column's residuals, as a fraction 
 _SUPPORT, _STEPS = 0.9, 3  # fraction of the rows that define what is normal, and steps to find them
 _LEAST_FRACTION = 0.3  # least mean square of residuals in those rows, as a fraction of that in all
 _MOST_LEVERAGE = 0.9  # of a training row
+_CURE_OF_CONSTANT = (
+    "No score sees that: look for such rows yourself, or fit on rows in which the column varies."
+)
 _FENCE = 2  # interquartile ranges above the third quartile; 1.5 marks twice as many normal rows
 
 
@@ -202,7 +211,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return -D / 2 of each row, see above; low values are anomalies.
 
-        A missing value counts as much as a column does on average.
+        A missing value counts as much as a column does on average. Columns that were constant in ``fit`` are ignored; a
+        warning tells of other values in them.
 
         Parameters
         ----------
@@ -217,6 +227,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         X = gathered(self, X)
         rows = validated_for_base(self, X, reset=False)
+        if isinstance(self.base_, BaseAutoEncoder):
+            scaling = self.base_.model_.scaling
+            warn_of_new_values(rows, scaling, column_names(self, rows), _CURE_OF_CONSTANT)
         scores = np.empty(rows.shape[0])
         # Rows, reconstructions, residuals and their squares.
         size = rows_at_once(_BLOCK, 4 * rows.shape[1], scores.dtype)

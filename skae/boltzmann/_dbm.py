@@ -71,7 +71,7 @@ class DBM(
     pretraining : {'greedy'} or None, default='greedy'
         Initialization of the layers; None means random weights.
     n_mean_field_steps : int, default=10
-        Number of mean-field steps, each of which updates all layers once.
+        Number of mean-field steps, each of which updates all layers once. It may be changed after ``fit``.
     n_gibbs_steps : int, default=1
         Number of Gibbs steps of the chains in each training step.
     n_chains : int, default=None

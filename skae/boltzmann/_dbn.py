@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import _BaseComposition, _fit_context
 from .._estimators import named_layers
+from .._estimators.checks import check_order_of_codes
 from .._estimators.devices import as_given, backend_of_fit, check_backend
 from .._estimators.fitting import (
     MeanScore,
@@ -182,7 +183,9 @@ class DBN(
         R : ndarray of shape (n_samples, n_features)
             Samples, on the scale of the training data.
         """
-        return self._fitted_for(X, "inverse_transform").inverse_transform(X)
+        fitted = self._fitted_for(X, "inverse_transform")
+        check_order_of_codes(self, X)
+        return fitted.inverse_transform(X)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return minus the reconstruction loss of each sample.

@@ -165,7 +165,8 @@ class ConvolutionalStack(
         """
         check_is_fitted(self)
         check_set(self, "n_jobs")
-        images, _ = validated_images(self, X, self.image_shape_, self._pixels)
+        # The lowest stage warns.
+        images, _ = validated_images(self, X, self.image_shape_, self._pixels, warns=False)
         # A team of all stages would keep each from its own threads.
         threads = nullcontext() if self.n_jobs is None else team(effective_n_jobs(self.n_jobs))
         with threads:

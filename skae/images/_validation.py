@@ -18,10 +18,11 @@ from .._estimators.unit_atoms import unit_rows
 from .._warnings import warn
 
 _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
+_FAR_BEYOND = 50  # the largest pixel where it is 255, if images are not all dark
 _LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
 
 
-def validated_images(estimator, X, image_shape, seen=None):
+def validated_images(estimator, X, image_shape, seen=None, *, warns=True):
     """Return X as a view of shape (n, height, width, channels), and what is known of the scale of its pixels.
 
     Parameters
@@ -34,6 +35,8 @@ def validated_images(estimator, X, image_shape, seen=None):
         Shape of an image. If None, rows are square gray images or, if they cannot be, images of one pixel in height.
     seen : dict or None
         What ``fit`` has found of the scale of pixels; None if ``fit`` is the caller.
+    warns : bool, default=True
+        Whether to warn of pixels far beyond those of ``fit``, or far below.
 
     Raises
     ------
@@ -41,7 +44,10 @@ def validated_images(estimator, X, image_shape, seen=None):
         If X is not finite, images are not of ``image_shape``, or pixels have another scale than in ``fit``.
     """
     images = _read_images(estimator, X, image_shape, reset=seen is None)
-    return images, _seen_pixels(images, seen)
+    pixels = _seen_pixels(images, seen)
+    if seen is not None and warns:
+        _warn_of_scale(_seen_pixels(images, None), seen)
+    return images, pixels
 
 
 def counted_images(estimator, X, sample_weight, image_shape, seen=None):
@@ -193,6 +199,16 @@ def _check_scale(dtype, largest, before):
         raise ValueError(
             f"X has pixels of 8 bits, which are divided by 255, but fit had others, up to {before['largest']:.3g}: give X in "
             "the type and the scale that it had there."
+        )
+
+
+def _warn_of_scale(now, before):
+    """Warn if pixels go to 1 in ``fit``, and far beyond it ``now``, or the other way round."""
+    largest = [each["largest"] / (255 if each["eight_bit"] else 1) for each in (now, before)]
+    if 0 < min(largest) <= 1 and max(largest) > _FAR_BEYOND:
+        warn(
+            f"X has pixels up to {largest[0]:.3g}, and fit had pixels up to {largest[1]:.3g}: give X in the scale that it had "
+            "there, in which pixels are in [0, 1] or go to 255, say."
         )
 
 

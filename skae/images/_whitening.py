@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
-from .._estimators.checks import check_codes
+from .._estimators.checks import check_codes, check_order_of_codes
 from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import estimator
@@ -149,6 +149,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Samples, on the scale of the training data.
         """
         check_is_fitted(self)
+        check_order_of_codes(self, X)
         X = named_array(X, "X", dtype=self.mean_.dtype)
         check_codes(self, X, self.n_features_in_)
         return X @ self.coloring_ + self.mean_

@@ -90,8 +90,8 @@ def automatic_penalty(X, rows, data, store, seed):
         variances[part] = along.reshape(-1, store.n_tangents).mean(axis=1)
     row_weights = None if weights is None else weights[tangent_rows]
     variance = np.average(variances, weights=row_weights)
-    n_labeled = int(data.targets.labeled.sum())
-    fraction = min(1, n_labeled / _MANY_LABELS) if n_labeled < len(rows) else 1
+    others = len(rows) > np.sum(data.targets.labeled)
+    fraction = min(1, data.n_labeled / _MANY_LABELS) if others else 1
     share = share_to_other_label(X, data, store)
     within = np.interp(share, (_WITHIN, _ACROSS), (1, 0))
     return float(variance * fraction**1.5 * within)
@@ -99,13 +99,14 @@ def automatic_penalty(X, rows, data, store, seed):
 
 def share_to_other_label(X, data, store):
     """Return the share of the squared distance to the nearest row of another label that lies in the tangent plane."""
-    rows, differences = LabeledNeighbors(X, data).to_other_label()
+    rows, differences, weights = LabeledNeighbors(X, data).to_other_label()
     if len(rows) == 0:
         return 0.0
     along = 0.0
     for part, basis in store.tangents_by_block(rows):
-        along += np.sum((basis @ differences[part][:, :, None]) ** 2)
-    total = np.sum(differences**2)
+        squares = (basis @ differences[part][:, :, None]) ** 2
+        along += weights[part] @ squares.sum(axis=(1, 2))
+    total = weights @ (differences**2).sum(axis=1)
     return along / total if total > 0 else 0.0
 
 

@@ -96,7 +96,8 @@ class Bernoulli:
 
     def log_means(self, logits):
         """Turn logits into logarithms of means, in place."""
-        logits[:, self.columns] = -np.logaddexp(0, -logits[:, self.columns])
+        with np.errstate(under="ignore"):
+            logits[:, self.columns] = -np.logaddexp(0, -logits[:, self.columns])
 
     def invert(self, means):
         """Turn means into logits, in place."""
@@ -150,7 +151,8 @@ class Multinomial:
     def activate(self, logits):
         """Turn logits into means, in place."""
         if is_numpy(logits):
-            logits[:, self.columns] = zero_if_tiny(softmax(logits[:, self.columns], axis=1))
+            with np.errstate(under="ignore"):
+                logits[:, self.columns] = zero_if_tiny(softmax(logits[:, self.columns], axis=1))
         else:
             columns = self.columns.tolist()
             means = kernels.softmax(logits, columns)
@@ -158,7 +160,8 @@ class Multinomial:
 
     def log_means(self, logits):
         """Turn logits into logarithms of means, in place."""
-        logits[:, self.columns] = log_softmax(logits[:, self.columns], axis=1)
+        with np.errstate(under="ignore"):
+            logits[:, self.columns] = log_softmax(logits[:, self.columns], axis=1)
 
     def invert(self, means):
         """Turn means into logits, in place."""

@@ -145,11 +145,12 @@ class ColumnScales:
         if shared and deviation.any():
             deviation = np.full_like(deviation, root_mean_square(deviation))
         deviation = np.where(deviation > 0, deviation, 1)
-        # Rounded to 2^-32 of the deviation: rows in another order, or repeated instead of weighted, are scaled to the
-        # same bits.
+        # Rounded to 2^-32 of the deviation: rows in another order, or repeated, are scaled to the same bits.
+        mean = self._stats.mean[chosen]
         unit = np.maximum(power_of_two(deviation) / 2**31, np.finfo(float).tiny)
-        self._center[chosen] = np.round(self._stats.mean[chosen] / unit) * unit
         self._scale[chosen] = np.round(deviation / unit) * unit
+        unit = np.maximum(unit, np.spacing(np.abs(mean)))  # the quotient may overflow
+        self._center[chosen] = np.round(mean / unit) * unit
 
     def scaling(self):
         """Return the ``Scaling``, which leaves out columns that are constant."""

@@ -52,7 +52,7 @@ class CodeDisplay:
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,), default=None
-            Classes, shown by a legend, or numbers, shown by a color bar.
+            Classes, shown by a legend, or numbers, shown by a color bar; samples without one (NaN) are gray.
         components : (int, int), default=None
             Indices of the two components of the code to draw. None draws a two-dimensional code as it is, and the first
             two principal components of any other.
@@ -111,7 +111,11 @@ class CodeDisplay:
             handles, _ = drawn.legend_elements(num=list(range(len(classes))))
             ax.legend(handles, list(map(str, classes)), fontsize="small")
         else:
-            drawn = ax.scatter(*self.points.T, c=y, **{"cmap": cmap or "viridis", **options})
+            colors = {
+                "cmap": _with_gray(options.pop("cmap", cmap or "viridis")),
+                "plotnonfinite": True,
+            }
+            drawn = ax.scatter(*self.points.T, c=y, **colors, **options)
             ax.figure.colorbar(drawn, ax=ax, label="y")
         ax.set(xlabel=self.names[0], ylabel=self.names[1], title="Codes")
         self.ax_, self.figure_ = ax, ax.figure
@@ -124,6 +128,13 @@ def _with_defaults(options):
     from matplotlib.collections import PathCollection
 
     return {"s": 12, "alpha": 0.7, "linewidth": 0, **normalize_kwargs(options, PathCollection)}
+
+
+def _with_gray(cmap):
+    """Return a colormap in which points without a number are gray: without a color they would not be seen."""
+    from matplotlib import colormaps
+
+    return colormaps.get_cmap(cmap).with_extremes(bad="lightgray")
 
 
 def _in_the_plane(codes, components):

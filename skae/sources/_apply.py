@@ -46,8 +46,8 @@ def apply(
     ------
     ValueError
         If ``out`` has a different number of rows than X, rows of another shape than the result, or a dtype that would
-        change it; if it is in the memory, or in the file of a memory map, of rows of X that are still to be read; or if
-        it is a folder that has parts already.
+        change it; if it is read-only; if it is in the memory, or in the file of a memory map, of rows of X that are
+        still to be read; or if it is a folder that has parts already.
     TypeError
         If ``model`` has no such method, the method fits it or returns no row for each one of X, or ``out`` does not
         take slices.
@@ -68,6 +68,10 @@ def apply(
     run, is_folder = _method_of(model, method), isinstance(out, (str, bytes, os.PathLike))
     if not (out is None or is_folder or (isinstance(out, Sliceable) and len(out.shape))):
         raise TypeError(f"out must be an array that takes slices, or a folder; got {out!r}.")
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise ValueError(
+            "out is read-only: give an array that can be written, such as a memory map of mode 'r+'."
+        )
     parts = parts_of(X)
     folder = Path(os.fsdecode(out)) if is_folder else None
     if is_folder and any(folder.glob("part-*.np?")):

@@ -16,6 +16,9 @@ _BYTES = 2**24  # bytes of a part of a larger array
 # Rows of a part of a table; with four times as many, a first read takes up to three times as long.
 _ROWS = 2**14
 _CACHED = 1024  # rows that are joined at once
+_CURE_OF_BATCHES = (
+    "Give rows, or pairs of rows and targets; sample_weight is an argument of fit, for all rows."
+)
 # Packages whose arrays and frames are in memory already.
 _IN_MEMORY = {"numpy", "scipy", "pandas", "modin", "cudf", "xarray", "torch", "cupy", "jaxlib"}
 _IN_MEMORY |= {"sklearn", "array_api_strict", "jax"}
@@ -123,11 +126,24 @@ def _batch(batch):
     """Return the ``Part`` for an item of an iterable: rows, or a pair of rows and targets."""
     rows, y = _rows_and_targets(batch)
     refuse_masked(y, "its y")
-    y = None if y is None else np.array(y)  # a copy: batches may be the same array, filled anew
+    if y is not None:
+        # A copy: batches may be the same array, filled anew. Numbers beside text in a list stay numbers.
+        has_text = isinstance(y, (list, tuple)) and any(isinstance(each, str) for each in y)
+        y = np.array(y, dtype=object if has_text else None)
     return Part(*rows_and_names(rows), y)
 
 
 def _rows_and_targets(batch):
+    if isinstance(batch, Mapping) and not scipy.sparse.issparse(batch):
+        raise ValueError(
+            f"it is of the type {type(batch).__name__}, with {[*batch][:5]}. {_CURE_OF_BATCHES}"
+        )
+    if (
+        isinstance(batch, (list, tuple))
+        and [getattr(each, "ndim", 0) for each in batch[:2]] == [2, 1]
+        and len(batch) > 2
+    ):
+        raise ValueError(f"it has {len(batch)} arrays. {_CURE_OF_BATCHES}")
     if isinstance(batch, tuple) and len(batch) == 2:
         return batch
     # Lists of one or two tensors come from a DataLoader of PyTorch; those of rows have items of one axis.

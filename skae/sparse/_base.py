@@ -343,8 +343,9 @@ class BaseCoder(
             return -0.5 * row_products(errors, errors)
         codes, scores = self._codes(X, True), np.empty(X.shape[0], X.dtype)
         for rows in gen_batches(len(scores), rows_at_once(BLOCK, 2 * X.shape[1], X.dtype)):
-            errors = dense(X[rows]) - codes[rows] @ self._atoms
-            scores[rows] = -0.5 * np.einsum("ij,ij->i", errors, errors)
+            with np.errstate(under="ignore"):
+                errors = dense(X[rows]) - codes[rows] @ self._atoms
+                scores[rows] = -0.5 * np.einsum("ij,ij->i", errors, errors)
         return scores
 
     def _validated(self, X, method):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from scipy.sparse import csr_matrix
 
 from .._compat import Interval, StrOptions
+from .._estimators.checks import check_order_of_codes
 from .._estimators.code_warnings import warn_of_gaps
 from .._estimators.devices import check_same_backend, dispatched, in_numpy
 from .._estimators.parameters import estimator
@@ -263,6 +264,7 @@ class SparseCoder(BaseCoder):
         X = self._validated(X, "infer")
         if init is not None:
             check_same_backend(X, init=init)
+            check_order_of_codes(self, init, "init")
             init = named_array(init, "init", accept_sparse="csr", dtype=X.dtype, order="C")
             if init.shape != (X.shape[0], self._n_atoms):
                 raise ValueError(

@@ -235,7 +235,7 @@ def test_the_target_of_fine_tuning_chooses_the_predictor(target, predictor):
         (np.where(y == 3, np.nan, y), "y contains NaN.*integer -1"),
         (np.where(y == 3, np.nan, y + 0.5), "y contains NaN.*a regressor on the codes"),
         (np.where(y == 3, None, y + 0.5), "y contains NaN.*a regressor on the codes"),
-        (y.astype(object), r"y has numbers in an array of objects.*y.astype\(int\)"),
+        (y.astype(object), r"y has numbers in an array of objects.*.astype\(int\)"),
     ],
     ids=["text", "classes", "numbers", "objects", "classes in objects"],
 )

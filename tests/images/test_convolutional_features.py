@@ -3,6 +3,7 @@
 import copy
 import re
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -615,6 +616,35 @@ def test_pixels_have_the_scale_that_they_had_in_fit(Model, flat):
     for other in (pixels.astype(float), pixels.astype(int)):
         with pytest.raises(ValueError, match="X has pixels of 8 bits.*fit had others, up to 255"):
             model.fit(other).transform(pixels)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ConvolutionalFeatures(3, patch_size=3, random_state=0),
+        ConvolutionalPSD(3, patch_size=3, max_iter=1, random_state=0),
+        ConvolutionalStack([("low", ConvolutionalFeatures(3, patch_size=3, random_state=0))]),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_pixels_of_another_scale_than_in_fit_are_told(model):
+    shares = np.random.default_rng(0).random((20, 6, 6))
+    eight_bit = (255 * shares).astype(np.uint8)
+    for first, same, other in (
+        (shares, [3 * shares, 0 * shares, eight_bit], 255 * shares),
+        (255 * shares, [20 * shares, 0 * shares], shares),
+        (eight_bit, [shares], None),
+    ):
+        model.fit(first)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            for images in (first, *same):
+                model.transform(images)
+        if other is not None:
+            with pytest.warns(UserWarning, match="X has pixels up to .* fit had pixels up") as told:
+                model.transform(other)
+            assert len(told) == 1
 
 
 @pytest.mark.parametrize("kind", [bool, int])

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from skae import ContractiveAE, ManifoldTangentClassifier
+from skae import AutoEncoder, ContractiveAE, ManifoldTangentClassifier
 from skae.manifold import tangent_basis
 
 X, y = load_digits(return_X_y=True)
@@ -67,6 +67,21 @@ def test_no_penalty_along_the_way_to_other_labels(normal, factor, sampling):
     basis = tangent_basis(model.base_, data, 1).basis
     variance = np.einsum("nki,ij,nkj->n", basis, np.cov(data.T, bias=True), basis).mean()
     assert model.tangent_penalty_ == pytest.approx(expected * variance, rel=5e-3)
+
+
+@pytest.mark.parametrize(("unlabeled", "normal"), [(0, [1, -0.3]), (2, [1, -1])])
+def test_a_row_of_weight_2_is_two_rows(unlabeled, normal):
+    """The way to other labels is partly along the tangents, which are the first principal component."""
+    rng = np.random.default_rng(0)
+    data, weights = rng.standard_normal((60, 2)) @ [[1, 1], [0, 1]], rng.integers(1, 4, 60)
+    labels = np.where(np.arange(60) % 5 < unlabeled, -1, data @ normal > 0)
+    base = AutoEncoder(1, activation="identity", solver="lbfgs", max_iter=50, random_state=0)
+    model = ManifoldTangentClassifier(base, n_tangents=1, solver="lbfgs", max_iter=1)
+    weighted = clone(model).fit(data, labels, sample_weight=weights)
+    twice = np.repeat(np.arange(60), weights)
+    expected = model.fit(data[twice], labels[twice]).tangent_penalty_
+    assert weighted.tangent_penalty_ == pytest.approx(expected, rel=1e-3)
+    assert 0 < expected < 1
 
 
 @pytest.mark.slow

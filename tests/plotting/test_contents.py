@@ -359,3 +359,14 @@ def test_options_of_scatter_have_all_names(name, n_classes):
     drawn = CodeDisplay(points=points, y=y).plot(scatter_kw=options).ax_.collections[0]
     assert drawn.get_linewidth() == [2] and drawn.get_cmap().name == "jet"
     assert CodeDisplay(points=points).plot().ax_.collections[0].get_linewidth() == [0]
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf])
+def test_points_without_a_number_are_gray(missing):
+    y = np.arange(30.0)
+    y[3] = missing
+    drawn = CodeDisplay(points=np.random.default_rng(0).random((30, 2)), y=y).plot()
+    (points,) = drawn.ax_.collections
+    points.update_scalarmappable()
+    np.testing.assert_allclose(points.get_facecolor()[3, :3], to_rgba("lightgray")[:3])
+    assert len(points.get_offsets()) == 30 and points.get_clim() == (0, 29)

@@ -170,8 +170,25 @@ def test_numbers_beside_text_in_y_stay_numbers():
     model = StackedAEClassifier(LAYERS, **FAST)
     expected = model.fit(X, labels).predict_proba(X)
     np.testing.assert_array_equal(model.fit(iter(parts), None).predict_proba(X), expected)
+    lists = [(X[rows], list(labels[rows])) for rows in (slice(30), slice(30, 50), slice(50, 60))]
+    np.testing.assert_array_equal(model.fit(iter(lists), None).predict_proba(X), expected)
     with pytest.raises(ValueError, match=r"y has labels of text and \{0, 1, 2\}"):
         model.fit(iter([(X[:30], text[:30]), (X[30:], y[30:])]), None)
+
+
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [({"x": X, "y": y}, r"of the type dict, with \['x', 'y'\]"), ([X, y, y], "it has 3 arrays")],
+)
+def test_batches_of_more_than_rows_and_targets_are_told_the_cure(batch, words):
+    with pytest.raises(ValueError, match=f"Part 0 of X.*{words}. Give rows, or pairs"):
+        StackedAEClassifier(LAYERS, **FAST).fit(iter([batch]), None)
+
+
+def test_results_in_an_array_that_cannot_be_written_are_refused():
+    out = np.broadcast_to(np.zeros(4), (60, 4))
+    with pytest.raises(ValueError, match="out is read-only: give an array that can be"):
+        apply(StandardScaler().fit(X), X, out)
 
 
 def test_two_y_are_one_too_many():

@@ -123,6 +123,38 @@ def test_values_beyond_probabilities_are_told_once():
     assert len([each for each in caught if "chose bernoulli" in str(each.message)]) == 1
 
 
+@pytest.mark.parametrize("model", [AutoEncoder(3, **SHORT), RBM(3, **SHORT)], ids=["AE", "RBM"])
+@pytest.mark.parametrize("form", [np.asarray, csr_matrix])
+def test_rows_of_several_categories_are_told_once(model, form):
+    """The first rows have one category each, by chance."""
+    first = np.column_stack([np.eye(3)[[0, 1, 2, 0]], RNG.random((4, 2)) * [1, 9]])
+    kinds = {"several": [1, 1, 0], "other numbers": [0, 0, 7], "negative": [-1, 1, 1]}
+    for rest in ([0, 0, 0], [0.5, 0.5, 0], *kinds.values()):
+        model.fit(first)
+        rows = form(np.vstack([first, [[*rest, 0.5, 3]]]))
+        wrong = rest in kinds.values()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.score(rows)
+            assert sum("chose multinomial" in str(each.message) for each in caught) == wrong
+            model.partial_fit(rows).partial_fit(rows)
+        told = [str(each.message) for each in caught if "chose multinomial" in str(each.message)]
+        assert len(told) == 2 * wrong
+        assert all("Columns 0 to 2" in each and "in 1 of these rows" in each for each in told)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("first", [X[:1], X[[3, 3, 3]]])
+def test_first_rows_that_say_nothing_of_the_scale_are_told(model, first):
+    with pytest.warns(UserWarning, match="rows of the first call are all the same.*standardize=F"):
+        clone(model).partial_fit(first)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The rows of the first call")
+        fitted = clone(model).partial_fit(X[:3]).partial_fit(first)
+        fitted.set_params(warm_start=True).fit(first)
+        clone(model).set_params(standardize=False).partial_fit(first)
+
+
 def test_columns_that_drift_are_named_and_counted():
     frame = pd.DataFrame(X, columns=list("abcd"))
     model = AutoEncoder(3, **SHORT).partial_fit(frame)
