@@ -41,8 +41,8 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         How to pre-train the layers. ``'unsupervised'`` uses their own objectives. ``'supervised'`` trains each as the
         hidden layer of a network that predicts y from the codes below. ``'partial'`` does both at once (Bengio et al.
         2006), for data whose largest variation says little about y. None skips pre-training.
-        With up to three columns and 100 rows or more, where y follows from X, the units of the first layer become steeper
-        after it, and each is halfway between its limits at a random row, to learn functions that bend often.
+        With up to three columns and 100 rows or more, where y follows from X, the units of the first layer become
+        steeper after it, and each is halfway between its limits at a random row, to learn functions that bend often.
     supervision_weight : float, default=1.0
         Weight of predicting y with ``pretraining='partial'``. A layer then minimizes its own objective plus
         ``supervision_weight * (R / S) * loss(y, o(h))``, where o is an output layer above its codes h, which is
