@@ -55,6 +55,7 @@ FAMILIES = [
             "corruption",
             "dropout",
             "layers",
+            "max_iter",
             "pretraining",
             "reconstruction_weight",
             "supervision_weight",

@@ -7,6 +7,7 @@ from sklearn.utils import gen_batches
 from .._arrays.namespace import dense, spread_indices
 
 _QUERIES, _NEIGHBORS, _CELLS = 500, 10_000, 20_000_000  # at most: 0.3 s
+_SMOOTH, _ROUGH = 0.1, 0.3  # errors up to which y is smooth, and from which it is rough
 _BLOCK = 256  # other rows at a time: 1 MB
 
 
@@ -71,6 +72,12 @@ class LabeledNeighbors:
             nearest[closer] = nearest_here[closer] + others.start
             least[closer] = least_here[closer]
         return nearest, np.isfinite(least)
+
+
+def roughness_of(inputs, data, kind):
+    """Return 0 if targets are nearly those of the nearest rows, 1 if they are not, and a number between if they are in part."""
+    noise = LabeledNeighbors(inputs, data, merged=True).error(kind)
+    return float(np.interp(noise, (_SMOOTH, _ROUGH), (0, 1)))
 
 
 def _merged(inputs, values, rows, weights):

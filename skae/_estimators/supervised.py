@@ -29,7 +29,6 @@ from ..nn.losses import Reconstruction
 from ..nn.model import Model
 from ..nn.network import network_of
 from ..nn.objective import Objective
-from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
 from .devices import as_given, in_numpy
@@ -39,7 +38,6 @@ from .fitting import DTYPES, by_block, counted_rows, gathered_with_y, validated_
 from .label_neighbors import LabeledNeighbors
 from .labels import SupervisedData
 from .one_pass import fit_transform
-from .parameters import resolved
 from .reading_y import read_classes, read_values
 from .refit import check_refit, train_twice
 from .training import TrainedModel
@@ -50,9 +48,6 @@ NOISE = {
     "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
     "corruption_level": [Interval(Real, 0, None, closed="left")],
 }
-# 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge; and errors of neighbors up to which
-# there is none, since y follows from X, and from which there is all of it.
-_DECAY, _SMOOTH, _ROUGH = 0.3, 0.1, 0.3
 # Fraction of masked inputs with _MANY_INPUTS or more, as in images; fewer inputs say less about each other.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 _MOSTLY_REAL = 0.5  # least fraction of real inputs for their directions to decide whether to mask
@@ -247,7 +242,7 @@ class BaseSupervised(
         return float(np.interp(noise, (_NO_NOISE, _NOISY), (0, _DROPPED)))
 
     def _train_jointly(
-        self, data, state, constant_loss, *, penalties=(), factors=None, autoencoder=None, **options
+        self, data, state, constant_loss, *, penalties, factors=None, autoencoder=None, **options
     ):
         """Train all layers together, from ``state``, to predict the targets in ``data``.
 
@@ -258,7 +253,6 @@ class BaseSupervised(
         constant_loss : float
             Loss of the best constant predictions.
         penalties : sequence of Penalty
-            Penalties besides weight decay.
         factors : ndarray or None
             Factors of the weights of rows in the loss of predictions.
         autoencoder : (Network, ndarray) or None
@@ -274,7 +268,7 @@ class BaseSupervised(
             self._network,
             self._output_units,
             corruption=None if unmasked else self._noise(),
-            penalties=[*penalties, *self._weight_decays(data)],
+            penalties=penalties,
             n_frozen=self._n_frozen_layers,
             row_factors=factors,
         )
@@ -309,14 +303,6 @@ class BaseSupervised(
     def _n_frozen_layers(self):
         """The number of the lowest layers that are not trained: int."""
         return self._network.depth - 1 if self.frozen == "all" else self.frozen
-
-    def _weight_decays(self, data):
-        """Return the penalties of weight decay."""
-        if not isinstance(self.weight_decay, str):
-            return weight_decays(self.weight_decay)
-        noise = LabeledNeighbors(self._inputs(data.X), data, merged=True).error(self._kind)
-        decay = float(np.interp(noise, (_SMOOTH, _ROUGH), (0, _DECAY)))
-        return weight_decays(resolved(self.weight_decay, "weight_decay", decay / data.n_labeled))
 
     def _has_few_directions(self, inputs):
         """Return whether a few directions have nearly all variance of ``inputs`` that are mostly real, and warn then."""

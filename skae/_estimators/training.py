@@ -312,7 +312,7 @@ class TrainedModel(CallbackSupportMixin):
         """Return the maximum number of epochs of a fit, or of iterations of L-BFGS."""
         if self.max_iter != "auto":
             return self.max_iter
-        return auto_epochs(self.solver, problem.n_rows, self.batch_size)
+        return auto_epochs(self.solver, problem.n_rows, self.batch_size, problem.more_steps)
 
     def _schedule(self, epochs):
         """Return the factor of ``learning_rate_init`` as a function of the epochs so far, in a fit of ``epochs``."""

@@ -10,6 +10,7 @@ from .._estimators.reading_y import CLASS_WEIGHT, score
 from .._estimators.subestimators import start_above, unfrozen
 from .._estimators.supervised import BaseSupervised
 from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
+from ..nn.penalties import weight_decays
 from ._dbm import DBM
 from ._dbn import DBN
 from ._rbm import RBM
@@ -162,7 +163,13 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         with unchanged_on_error(self):
             data = self._validated_data(X, y, sample_weight)
             state = start_above(self, data, self._checked_base())
-            self._train_jointly(data, state, data.constant_loss(), rows=data.labeled_rows)
+            self._train_jointly(
+                data,
+                state,
+                data.constant_loss(),
+                penalties=weight_decays(self.weight_decay),
+                rows=data.labeled_rows,
+            )
         return self
 
     def _checked_base(self):

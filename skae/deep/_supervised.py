@@ -5,12 +5,17 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import ClassVar, Literal
 
+import numpy as np
+from sklearn.base import is_regressor
+
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import column_names, unchanged_on_error
+from .._estimators.label_neighbors import roughness_of
 from .._estimators.layer import weights_of
+from .._estimators.parameters import resolved
 from .._estimators.subestimators import copies, fill
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.training import SetAtEnd
@@ -22,6 +27,8 @@ from .._estimators.unlabeled import (
 )
 from .._estimators.validation import Need
 from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
+from ..nn.network import spread_units
+from ..nn.penalties import weight_decays
 from ._layers import (
     LAYERS,
     OF_NOISE_ABOVE,
@@ -34,6 +41,12 @@ from ._layers import (
 )
 from ._pretraining import layers_in_training, pretrain
 from ._pretraining_with_targets import pretrain_with_both, pretrain_with_targets
+
+# 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge, where y is rough, and the factor of 'auto'
+# epochs where it is smooth.
+_DECAY, _MORE_STEPS = 0.3, 3.0
+# Up to so many inputs, so many rows fill the space: a function that bends often can be learned from them.
+_FEW_INPUTS, _MANY_ROWS = 3, 100
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -160,9 +173,14 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     def _train_together(self, data, state):
         """Train all layers and the output layer, starting from ``state``; unlabeled rows only if X is reconstructed."""
-        constant_loss = data.constant_loss()
+        constant_loss, roughness = data.constant_loss(), self._roughness(data)
+        options = {
+            "penalties": self._weight_decays(data, roughness),
+            "more_steps": float(np.interp(roughness, (0, 1), (_MORE_STEPS, 1))),
+        }
         if not self.reconstruction_weight:
-            self._train_jointly(data, state, constant_loss, rows=data.labeled_rows)
+            self._spread_units(data, state, 1 - roughness)
+            self._train_jointly(data, state, constant_loss, rows=data.labeled_rows, **options)
             return
         ratio = self._unlabeled_ratio()
         self._train_jointly(
@@ -172,7 +190,31 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             factors=supervised_factors(data, ratio),
             autoencoder=self._autoencoder(state),
             unlabeled_per_labeled=ratio,
+            **options,
         )
+
+    def _roughness(self, data):
+        """Return 0 if targets are nearly those of the nearest rows, up to 1 if not, or if they are labels of a sparse space."""
+        if is_regressor(self) or self._fills_space(data):
+            return roughness_of(self._inputs(data.X), data, self._kind)
+        return 1.0
+
+    def _fills_space(self, data):
+        """Return whether there are many labeled rows of few inputs."""
+        few_inputs = self._inputs(data.X).shape[1] <= _FEW_INPUTS
+        return few_inputs and len(data.counted_labeled_rows) >= _MANY_ROWS
+
+    def _weight_decays(self, data, roughness):
+        """Return the penalties of weight decay."""
+        if not isinstance(self.weight_decay, str):
+            return weight_decays(self.weight_decay)
+        decay = _DECAY * roughness / data.n_labeled
+        return weight_decays(resolved(self.weight_decay, "weight_decay", decay))
+
+    def _spread_units(self, data, state, amount):
+        """Make the units of few inputs steeper than pre-training leaves them, in ``state``."""
+        if amount and self._fills_space(data) and not self.frozen:
+            spread_units(self._network, state.params, self._inputs(data.X), amount, state.rng)
 
     def _autoencoder(self, state):
         """Return a network of all encoders and decoders end to end, and its parameters."""

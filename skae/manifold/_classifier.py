@@ -30,6 +30,7 @@ from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
 from ..autoencoders import BaseAutoEncoder
 from ..deep import StackedAE
 from ..nn.losses import Bernoulli, Multinomial
+from ..nn.penalties import weight_decays
 from ..nn.tangent_propagation import TangentPropagation
 from ._penalty import (
     OF_TANGENTS,
@@ -302,7 +303,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             data = with_unlabeled_stratum(data)
         if self.reconstruction_weight:
             options["autoencoder"] = self._base_autoencoder(state)
-        self._train_jointly(data, state, constant_loss, penalties=penalties, **options)
+        options["penalties"] = [*penalties, *weight_decays(self.weight_decay)]
+        self._train_jointly(data, state, constant_loss, **options)
         if penalties:
             self._warn_of_constant_outputs(data)
 

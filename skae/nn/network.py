@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from .._arrays.namespace import empty, empty_like, multiply_into, namespace, size
+from .._arrays.namespace import dense, empty, empty_like, multiply_into, namespace, size
 from .._arrays.products import multiplier
 from .._threads import share
 from .activations import Unit, initial_bound, make_activation
@@ -314,6 +314,33 @@ def outputs_and_jacobian(layers, inputs, directions=None):
         inputs = layer.forward(inputs)
         jacobian = layer.linearize(inputs).matmul(jacobian, inputs.shape[0])
     return inputs, jacobian
+
+
+def spread_units(network, flat, rows, amount, rng):
+    """Make the units of the first layer, in the parameters ``flat``, steeper, and halfway between their limits at random rows.
+
+    Uniform weights of the width for a number of inputs alone are that much steeper than those for inputs and units
+    (Glorot & Bengio 2010), which do not let a layer of many units and few inputs bend often.
+
+    Parameters
+    ----------
+    network : Network
+    flat : ndarray
+    rows : ndarray, CSR matrix or ScaledRows of shape (n_samples, n_inputs)
+    amount : float
+        From 0, for the units as they are, to 1.
+    rng : Generator
+    """
+    params = network.views(flat)
+    weights, biases = params.encoder_weights[0], params.encoder_biases[0]
+    n_units, n_inputs = weights.shape
+    if network.activations[0].rectifies or n_units <= n_inputs:
+        return
+    factor = 1 + amount * (np.sqrt((n_inputs + n_units) / (2 * n_inputs)) - 1)
+    centers = dense(rows[rng.integers(rows.shape[0], size=n_units)])
+    weights *= factor
+    biases *= (1 - amount) * factor
+    biases -= amount * np.sum(weights * centers, axis=1)
 
 
 def expected_squared_jacobian(network):

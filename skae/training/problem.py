@@ -42,6 +42,8 @@ class Problem:
         Observers called before and after epochs, in addition to the objective's own.
     constant_loss : float or None
         Value of the objective for the best constant outputs, if known.
+    more_steps : float
+        Factor of the automatic number of minibatches.
     prototype : array or None
         Array with the library and device on which batches are used, if not those of numpy; ``X`` may be there.
     workers : object or None
@@ -61,6 +63,7 @@ class Problem:
     constant_loss: float | None = None
     labeled: np.ndarray | None = None
     unlabeled_per_labeled: float | None = None
+    more_steps: float = 1.0
     prototype: Any = None
     workers: Any = None
 

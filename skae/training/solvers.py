@@ -170,12 +170,16 @@ def is_full_batch(solver):
     return solver == "lbfgs" or isinstance(solver, LBFGS)
 
 
-def auto_epochs(solver, n_rows, batch_size):
-    """Return the number of epochs for ``max_iter='auto'``, which is larger for small data, or of iterations of L-BFGS."""
+def auto_epochs(solver, n_rows, batch_size, factor=1.0):
+    """Return the number of epochs for ``max_iter='auto'``, which is larger for small data, or of iterations of L-BFGS.
+
+    ``factor`` multiplies the minibatches, and so the most epochs, but not the fewest.
+    """
     if is_full_batch(solver):
         return _ITERATIONS
-    n_steps = np.clip(2 * n_rows, *_STEPS)
-    return int(np.clip(math.ceil(n_steps / math.ceil(n_rows / batch_size)), *_EPOCHS))
+    n_steps = factor * np.clip(2 * n_rows, *_STEPS)
+    fewest, most = _EPOCHS
+    return int(np.clip(math.ceil(n_steps / math.ceil(n_rows / batch_size)), fewest, factor * most))
 
 
 def constant(fraction):

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
-from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler, scale
 
@@ -131,6 +131,63 @@ def test_weight_decay_is_less_where_targets_follow_from_the_rows():
         given = StackedAERegressor([5], weight_decay=decay, **options).fit(X, y)
         np.testing.assert_allclose(auto.predict(X), given.predict(X), rtol=1e-3, atol=1e-4)
         assert (decay == 0) == (noise == 0.05) and (decay == 0.3 / 400) == (noise == 1)
+
+
+def test_smooth_targets_are_learned_in_up_to_three_times_as_many_steps(monkeypatch):
+    monkeypatch.setattr("skae.training.solvers._EPOCHS", (2, 10))
+    monkeypatch.setattr("skae.training.solvers._STEPS", (4, 8))
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(400, 2))
+    Z = StandardScaler().fit_transform(X)
+    nearest = NearestNeighbors(n_neighbors=1).fit(Z).kneighbors()[1][:, 0]
+    for noise, most in ((0.05, 3), (0.35, 2.9), (1.0, 1)):
+        y = np.sin(9 * X[:, 0]) + noise * rng.standard_normal(400)
+        error = np.mean((y - y[nearest]) ** 2) / (2 * y.var())
+        factor = 3 - 2 * np.clip((error - 0.1) / 0.2, 0, 1)
+        options = {"pretraining": None, "random_state": 0, "batch_size": 200}
+        model = StackedAERegressor([5], **options).fit(X, y)
+        # Four epochs of two batches, or up to three times as many.
+        assert model.n_iter_ == pytest.approx(np.ceil(4 * factor), abs=0.5)
+        assert 1 <= factor <= most
+    assert StackedAERegressor([5], max_iter=3, **options).fit(X, np.sin(9 * X[:, 0])).n_iter_ == 3
+    labels, more = X[:, 0] > 0.5, np.column_stack([X, X])
+    n_epochs = [StackedAEClassifier([5], **options).fit(Z, labels).n_iter_ for Z in (X, more)]
+    assert n_epochs == [12, 4]  # labels of many columns take no more
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_units_of_few_inputs_are_steep_and_centered_at_rows(activation):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(100, 2))
+    options = {"pretraining": None, "max_iter": 1, "learning_rate_init": 1e-9, "random_state": 0}
+
+    def units(y, n_rows=100, **more):
+        layers = [("only", AutoEncoder(30, activation=activation))]
+        model = StackedAERegressor(layers, **options, **more).fit(X[:n_rows], y[:n_rows]).model_
+        params = model.params
+        return params.encoder_weights[0], params.encoder_biases[0]
+
+    smooth, rough = X[:, 0], rng.standard_normal(100)
+    weights, biases = units(smooth)
+    factor = 4 if activation == "sigmoid" else 1
+    bound = factor * np.sqrt(6 / (2 + 2))  # Glorot & Bengio 2010, for as many units as inputs
+    assert 0.9 * bound < abs(weights).max() <= bound * (1 + 1e-6)
+    Z = StandardScaler().fit_transform(X)
+    assert (abs(Z @ weights.T + biases).min(axis=0) < 1e-5).all()
+    usual, zeros = units(rough)
+    assert abs(usual).max() <= factor * np.sqrt(6 / (2 + 30)) and not abs(zeros).max() > 1e-6
+    for unchanged in ({"frozen": 1}, {"reconstruction_weight": 1.0}, {"n_rows": 99}):
+        np.testing.assert_allclose(units(smooth, **unchanged)[0], usual, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_functions_of_two_columns_that_bend_often_are_learned():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(1500, 2))
+    y = np.sin(10 * X[:, 0]) * np.cos(14 * X[:, 1]) + 0.1 * rng.standard_normal(1500)
+    model = StackedAERegressor(random_state=0).fit(X[:1000], y[:1000])
+    neighbors = KNeighborsRegressor().fit(X[:1000], y[:1000])
+    assert model.score(X[1000:], y[1000:]) > neighbors.score(X[1000:], y[1000:]) - 0.05
 
 
 @pytest.mark.slow
