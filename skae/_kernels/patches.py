@@ -130,9 +130,10 @@ def distances_of(products, squared_norms, distances):
     for j in range(n, products.shape[0]):
         square += products[j] * products[j]
     for j in range(n):
-        distance = np.sqrt(max(square + squared_norms[j] - two * products[j], zero))
-        distances[j] = distance
-        total += distance
+        distances[j] = np.sqrt(max(square + squared_norms[j] - two * products[j], zero))
+    # Not in the loop that writes, whose order of additions would depend on where in memory arrays lie.
+    for j in range(n):
+        total += distances[j]
     return total / products.dtype.type(n)
 
 
