@@ -108,9 +108,9 @@ class Classes:
 
     def log_probabilities(self, logits, units):
         """Return the logarithms of ``probabilities``, which may be too small for numbers."""
-        values = units.log_means(logits)
-        if not self.multilabel and units.elementwise:  # sigmoids are independent
-            with np.errstate(under="ignore"):
+        with np.errstate(under="ignore"):
+            values = units.log_means(logits)
+            if not self.multilabel and units.elementwise:  # sigmoids are independent
                 values -= logsumexp(values, axis=1, keepdims=True)
         return values
 

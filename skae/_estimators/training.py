@@ -49,9 +49,7 @@ class TrainedModel(CallbackSupportMixin):
     _validate_params = validate_params
     _as_part = AsPart()
     _learned_afterwards: ClassVar[tuple] = ()  # names of attributes that a new training discards
-    _warned_of_drift = (
-        False  # whether there was a warning of later rows that are unlike the first ones
-    )
+    _warned_of_drift = False  # whether of later rows that are unlike the first ones
     solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3
     learning_rate: Schedule = "constant"

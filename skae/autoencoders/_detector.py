@@ -55,7 +55,7 @@ _SUPPORT, _STEPS = 0.9, 3  # fraction of the rows that define what is normal, an
 _LEAST_FRACTION = 0.3  # least mean square of residuals in those rows, as a fraction of that in all
 _MOST_LEVERAGE = 0.9  # of a training row
 _CURE_OF_CONSTANT = (
-    "No score sees that: look for such rows yourself, or fit on rows in which the column varies."
+    "Scores ignore that: look for such rows yourself, or fit on rows in which the column varies."
 )
 _FENCE = 2  # interquartile ranges above the third quartile; 1.5 marks twice as many normal rows
 

@@ -194,8 +194,12 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         )
 
     def _roughness(self, data):
-        """Return 0 if targets are nearly those of the nearest rows, up to 1 if not, or if they are labels of a sparse space."""
-        if is_regressor(self) or self._fills_space(data):
+        """Return 0 if targets are nearly those of the nearest rows, and up to 1 if not.
+
+        It is 1 where nothing depends on it, and for classes if there are many inputs or few rows.
+        """
+        is_automatic = isinstance(self.weight_decay, str) or self.max_iter == "auto"
+        if self._fills_space(data) or (is_regressor(self) and is_automatic):
             return roughness_of(self._inputs(data.X), data, self._kind)
         return 1.0
 

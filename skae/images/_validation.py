@@ -44,10 +44,7 @@ def validated_images(estimator, X, image_shape, seen=None, *, warns=True):
         If X is not finite, images are not of ``image_shape``, or pixels have another scale than in ``fit``.
     """
     images = _read_images(estimator, X, image_shape, reset=seen is None)
-    pixels = _seen_pixels(images, seen)
-    if seen is not None and warns:
-        _warn_of_scale(_seen_pixels(images, None), seen)
-    return images, pixels
+    return images, _seen_pixels(images, seen, warns=warns)
 
 
 def counted_images(estimator, X, sample_weight, image_shape, seen=None):
@@ -159,8 +156,10 @@ def check_finite_pixels(images, name):
         )
 
 
-def _seen_pixels(X, before):
+def _seen_pixels(X, before, *, warns=False):
     """Return what the pixels of X, and those ``before``, say about their scale: those of 8 bits are divided by 255.
+
+    With ``warns``, warn if they are far apart.
 
     Raises
     ------
@@ -170,9 +169,12 @@ def _seen_pixels(X, before):
     # Computed without a copy of X.
     eight_bit, largest = X.dtype == np.uint8, max(float(X.max()), -float(X.min()))
     whole = X.dtype.kind in "biu"
+    now = {"eight_bit": eight_bit, "largest": largest, "whole": whole, "both": False}
     if before is None:
-        return {"eight_bit": eight_bit, "largest": largest, "whole": whole, "both": False}
+        return now
     _check_scale(X.dtype, largest, before)
+    if warns:
+        _warn_of_scale(now, before)
     # Models of earlier versions do not say whether they had whole numbers, or both kinds of pixels.
     both, shares = before.get("both", False), eight_bit and not before["eight_bit"]
     return {

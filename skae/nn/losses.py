@@ -96,8 +96,7 @@ class Bernoulli:
 
     def log_means(self, logits):
         """Turn logits into logarithms of means, in place."""
-        with np.errstate(under="ignore"):
-            logits[:, self.columns] = -np.logaddexp(0, -logits[:, self.columns])
+        logits[:, self.columns] = -np.logaddexp(0, -logits[:, self.columns])
 
     def invert(self, means):
         """Turn means into logits, in place."""
@@ -160,8 +159,7 @@ class Multinomial:
 
     def log_means(self, logits):
         """Turn logits into logarithms of means, in place."""
-        with np.errstate(under="ignore"):
-            logits[:, self.columns] = log_softmax(logits[:, self.columns], axis=1)
+        logits[:, self.columns] = log_softmax(logits[:, self.columns], axis=1)
 
     def invert(self, means):
         """Turn means into logits, in place."""
