@@ -35,10 +35,10 @@ print(f"reconstructions of held-out digits miss {residual:.0%} of the variance")
 # %%
 # Both kinds of noise have the same size. The mean squared norm of ``J J' e`` over codes of training digits is
 # ``sigma^2 E ||J J'||_F^2``, and that of isotropic noise is ``sigma^2`` times the number of units.
-high = model.named_layers_.high
-jacobians = high.jacobian(model.named_layers_.low.transform(X))
+jacobians = model.jacobian(X)
 products = jacobians @ jacobians.transpose(0, 2, 1)
-ratio = np.sqrt((products**2).sum(axis=(1, 2)).mean() / high.n_components_)
+n_units = products.shape[1]
+ratio = np.sqrt((products**2).sum(axis=(1, 2)).mean() / n_units)
 
 # %%
 # "near" is the fraction of states that are closer to a training digit than the median held-out digit is (blurred ones
@@ -49,7 +49,7 @@ typical = np.median(neighbors.kneighbors(X_test, 1)[0])
 start, sheets = X_test[:100], {}
 print("noise      size   near  moved  classes in 12 states")
 for sigma in (0.1, 0.2, 0.4, 0.8):
-    size = sigma * ratio * np.sqrt(high.n_components_)
+    size = sigma * ratio * np.sqrt(n_units)
     for covariance, scale in (("jacobian", sigma), ("isotropic", sigma * ratio)):
         states = sample_chain(
             model, start, 120, scale, covariance=covariance, thin=10, random_state=0

@@ -4,17 +4,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .._estimators.fitting import by_block, generator
+from .._estimators.fitting import generator
 from .._typing import ArrayLike, FloatArray, RandomState
 from ..nn.activations import Elementwise
+from ..nn.linear_maps import ProductMap
 from ._checks import (
     check_decoder,
     check_positive,
     check_schedule,
     checked_rows,
     checked_states,
+    feed_forward,
     kept_states,
-    layers_of,
     noise_level,
 )
 from ._mcmc import langevin
@@ -36,10 +37,8 @@ def sample_chain(
     A step encodes h = f(x), moves to ``h* = h + J J' e`` with J = dh/dx and e normal of standard deviation sigma, and
     decodes x' = g(h*), the means of the output units. J J' e follows the directions in which x can vary; isotropic
     noise in the code is the control. With ``covariance='reconstruction'`` the noise has the covariance that the
-    reconstruction of the code, f(g(h)), estimates. Codes may leave the range of their activation.
-
-    In a network of several layers, the chain is that of the highest layer, on the outputs of the layer below. The rest
-    of the decoder then decodes its states.
+    reconstruction of the code, f(g(h)), estimates. Codes may leave the range of their activation. In a network of
+    several layers, f and g are all of them.
 
     Parameters
     ----------
@@ -53,8 +52,8 @@ def sample_chain(
         Standard deviation of e.
     covariance : {'jacobian', 'reconstruction', 'isotropic'}, default='jacobian'
         Noise of the codes: J J' e, normal noise of covariance ``sigma**2 K``, or e. K is d f(g(h)) / dh, with the roots
-        of the derivatives of f's units on both sides, which makes it symmetric without changing its eigenvalues. It
-        needs tied weights and elementwise units.
+        of the derivatives of f's units on both sides, which makes it symmetric without changing its eigenvalues. In a
+        network of several layers, K is that of the highest one. It needs tied weights and elementwise units.
     burn_in : int, default=0
         Number of first steps whose states are dropped.
     thin : int, default=1
@@ -89,20 +88,16 @@ def sample_chain(
     >>> sample_chain(cae, X[:10], n_steps=20, thin=5, random_state=0).shape
     (4, 10, 64)
     """
-    network, params = layers_of(model)
-    fitted, start = model.model_, checked_rows(model, x0)
+    fitted, start = feed_forward(model), checked_rows(model, x0)
     check_positive("sigma", sigma)
     check_schedule(n_steps, burn_in, thin)
     if not (isinstance(covariance, str) and covariance in _NOISE):
         raise ValueError(f"covariance must be one of {sorted(_NOISE)}; got {covariance!r}.")
     if covariance == "reconstruction":
         _check_tied(fitted)
-    top = network.depth - 1
-    x = network.encode(params, start, n_layers=top)
-    chain = _code_chain(fitted, x, float(sigma), _NOISE[covariance], generator(random_state))
-    states = kept_states(chain, x, n_steps, burn_in, thin)
-    samples = states if top == 0 else _decoded_states(fitted, states)
-    return checked_states(fitted.scaling, samples, start)
+    chain = _code_chain(fitted, start, float(sigma), _NOISE[covariance], generator(random_state))
+    states = kept_states(chain, start, n_steps, burn_in, thin)
+    return checked_states(fitted.scaling, states, start)
 
 
 def sample_langevin(
@@ -204,61 +199,53 @@ def _check_tied(fitted):
 
 
 def _code_chain(fitted, x, sigma, noise, rng):
-    """Yield x' = g(h + sigma noise), with f and g of the highest layer."""
-    top = _TopLayer(fitted)
+    """Yield x' = g(h + sigma noise)."""
+    network, params = fitted.network, fitted.params
     while True:
-        codes = top.encoder.forward(x)
-        codes += sigma * noise(top, x, codes, rng)
-        x = top.decode(codes)
+        outputs = [x]
+        for layer in params.encoder_layers:
+            outputs.append(layer.forward(outputs[-1]))
+        codes = outputs[-1] + sigma * noise(fitted, outputs, rng)
+        x = fitted.loss.activate(network.decode(params, codes))
         yield x
 
 
-class _TopLayer:
-    """The highest layer of a network, with its decoder.
-
-    Attributes
-    ----------
-    encoder, decoder : Layer
-    """
-
-    def __init__(self, fitted):
-        self.encoder = fitted.params.encoder_layers[-1]
-        self.decoder = fitted.params.decoder_layers[0]
-        self._loss = fitted.loss if fitted.network.depth == 1 else None
-
-    def decode(self, codes):
-        """Return g(h), the means of the output units if this is the only layer."""
-        x = self.decoder.forward(codes)
-        return x if self._loss is None else self._loss.activate(x)
-
-    def output_derivatives(self, x):
-        """Return the derivatives of g's elementwise units at their outputs x."""
-        if self._loss is None:
-            return self.decoder.activation.derivatives(x).first
-        first = np.empty_like(x)
-        self._loss.derive(x, first, np.empty_like(x))
-        return first
+def _normal(like, rng):
+    return rng.standard_normal(like.shape, like.dtype)
 
 
-def _isotropic(top, x, codes, rng):
-    return rng.standard_normal(codes.shape, codes.dtype)
+def _isotropic(fitted, outputs, rng):
+    """Return e; ``outputs`` are x and the outputs of each layer, as for other kinds of noise."""
+    return _normal(outputs[-1], rng)
 
 
-def _along_jacobian(top, x, codes, rng):
+def _along_jacobian(fitted, outputs, rng):
     """Return J J' e."""
-    jacobian = top.encoder.linearize(codes)
-    return jacobian.jvp(jacobian.vjp(rng.standard_normal(codes.shape, codes.dtype)))
+    layers = zip(fitted.params.encoder_layers, outputs[1:])
+    linear = [layer.linearize(output) for layer, output in layers]
+    jacobian = ProductMap(linear, len(outputs[0]))
+    return jacobian.jvp(jacobian.vjp(_normal(outputs[-1], rng)))
 
 
-def _as_reconstructed(top, x, codes, rng):
-    """Return normal noise of covariance D^1/2 W R W' D^1/2, with the derivatives D of f's units at h and R of g's at x.
+def _as_reconstructed(fitted, outputs, rng):
+    """Return normal noise of covariance D^1/2 W R W' D^1/2, with f and g of the highest layer.
 
-    This matrix is similar to D W R W' = d f(g(h)) / dh.
+    D are the derivatives of f's units at h, and R those of g's at their outputs. This matrix is similar to D W R W' = d
+    f(g(h)) / dh.
     """
-    outer = top.encoder.activation.derivatives(codes).first
-    inner = top.output_derivatives(x).clip(0)
-    noise = np.sqrt(inner) * rng.standard_normal(x.shape, x.dtype)
-    return np.sqrt(outer) * (noise @ top.encoder.weights.T)
+    encoder, (below, codes) = fitted.params.encoder_layers[-1], outputs[-2:]
+    outer = encoder.activation.derivatives(codes).first
+    noise = np.sqrt(_output_derivatives(fitted, below).clip(0)) * _normal(below, rng)
+    return np.sqrt(outer) * (noise @ encoder.weights.T)
+
+
+def _output_derivatives(fitted, outputs):
+    """Return the derivatives of the highest decoder layer's elementwise units at their ``outputs``."""
+    if fitted.network.depth > 1:
+        return fitted.params.decoder_layers[0].activation.derivatives(outputs).first
+    first = np.empty_like(outputs)
+    fitted.loss.derive(outputs, first, np.empty_like(outputs))
+    return first
 
 
 _NOISE = {
@@ -266,17 +253,3 @@ _NOISE = {
     "jacobian": _along_jacobian,
     "reconstruction": _as_reconstructed,
 }
-
-
-def _decoded_states(fitted, states):
-    """Decode ``states``, of shape (n_kept, n_chains, n_outputs), by the decoder below the highest layer."""
-    below = fitted.params.decoder_layers[1:]
-
-    def decode(outputs):
-        for layer in below:
-            outputs = layer.forward(outputs)
-        return fitted.loss.activate(outputs)
-
-    n_kept, n_chains, width = states.shape
-    samples = by_block(states.reshape(-1, width), decode, fitted.network.sizes[0])
-    return samples.reshape(n_kept, n_chains, -1)

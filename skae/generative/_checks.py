@@ -30,15 +30,15 @@ def check_decoder(model):
     check_is_fitted(model)
 
 
-def layers_of(model):
-    """Return the network of ``model`` and its parameters; raise unless it is feed-forward."""
+def feed_forward(model):
+    """Return the fitted network of ``model``; raise unless it is feed-forward."""
     check_decoder(model)
     fitted = model.model_
     if not isinstance(fitted.network, Network):
         raise TypeError(
             f"model must be feed-forward, such as StackedAE, not recurrent; got {model!r}."
         )
-    return fitted.network, fitted.params
+    return fitted
 
 
 def check_gaussian(loss):

@@ -13,8 +13,8 @@ from ._checks import (
     check_schedule,
     checked_rows,
     checked_states,
+    feed_forward,
     kept_states,
-    layers_of,
     noise_level,
 )
 from ._moments import symmetric_eigen
@@ -93,12 +93,11 @@ def sample_local_moments(
     >>> sample_local_moments(dae, X[:10], n_steps=20, thin=5, random_state=0).shape
     (4, 10, 64)
     """
-    _, params = layers_of(model)
-    fitted, x = model.model_, checked_rows(model, x0)
+    fitted, x = feed_forward(model), checked_rows(model, x0)
     check_gaussian(fitted.loss)
     sigma = noise_level(model, sigma)
     check_schedule(n_steps, burn_in, thin)
-    layers = [*params.encoder_layers, *params.decoder_layers]
+    layers = [*fitted.params.encoder_layers, *fitted.params.decoder_layers]
     chain = _local_chain(layers, x, sigma, generator(random_state))
     states = kept_states(chain, x, n_steps, burn_in, thin)
     return checked_states(fitted.scaling, states, x)

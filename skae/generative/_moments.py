@@ -13,7 +13,7 @@ from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
 from .._typing import ArrayLike, FloatArray
 from ..nn.network import outputs_and_jacobian
-from ._checks import check_gaussian, check_positive, checked_rows, layers_of, noise_level
+from ._checks import check_gaussian, check_positive, checked_rows, feed_forward, noise_level
 
 _FARTHEST = 1e150  # radii: squares of larger distances would overflow
 _BLOCK = 16  # rows whose Jacobians are in memory at once, besides the result
@@ -93,9 +93,9 @@ def local_moments(
     >>> mean.shape, covariance.shape
     ((10, 64), (10, 64, 64))
     """
-    _, params = layers_of(model)
-    scaling = model.model_.scaling
-    check_gaussian(model.model_.loss)
+    fitted = feed_forward(model)
+    scaling = fitted.scaling
+    check_gaussian(fitted.loss)
     X = checked_rows(model, X, "X")
     sigma = noise_level(model, sigma)
     if not (isinstance(margin, Real) and 0 < margin < 1):
@@ -105,7 +105,7 @@ def local_moments(
     covariance = np.empty((len(X), n_features, n_features), X.dtype)
     varies = np.empty((len(X), n_features), bool)
     for rows in gen_batches(len(X), _BLOCK):
-        scaled_mean, jacobian = _reconstruction_and_jacobian(params, X[rows])
+        scaled_mean, jacobian = _reconstruction_and_jacobian(fitted.params, X[rows])
         mean[rows] = scaling.invert(scaled_mean)
         scaled = _covariance(jacobian, sigma**2, margin)
         varies[rows] = scaling.widened(_variances(scaled) > 0, fill=False)

@@ -125,24 +125,25 @@ def _sigmoid(a):
 
 
 @pytest.mark.parametrize("fine_tune", [None, "reconstruction"])
-def test_of_a_stack_the_highest_layer_has_the_chain(fine_tune):
+def test_chains_pass_through_all_layers(fine_tune):
     model = _stack(fine_tune)
     samples = sample_chain(model, X[:15], 4, 0.8, burn_in=1, random_state=2)
     params = model._network.views(model._params)
     up = list(zip(params.encoder_weights, params.encoder_biases))
-    down = list(zip(params.decoder_weights, params.decoder_biases))
+    down = list(zip(params.decoder_weights, params.decoder_biases))[::-1]
     state, rng, expected = X[:15], generator(2), []
-    for weights, bias in up[:-1]:
-        state = _sigmoid(state @ weights.T + bias)
     for _ in range(4):
-        codes = _sigmoid(state @ up[-1][0].T + up[-1][1])
-        slopes = codes * (1 - codes)
+        codes, jacobian = state, np.eye(X.shape[1])
+        for weights, bias in up:
+            codes = _sigmoid(codes @ weights.T + bias)
+            jacobian = (codes * (1 - codes))[:, :, np.newaxis] * (weights @ jacobian)
         noise = 0.8 * rng.standard_normal(codes.shape)
-        moves = slopes * ((slopes * noise) @ up[-1][0] @ up[-1][0].T)
-        state = _sigmoid((codes + moves) @ down[-1][0] + down[-1][1])
-        below = _sigmoid(state @ down[1][0] + down[1][1])
-        expected.append(below @ down[0][0] + down[0][1])
-    np.testing.assert_allclose(samples, expected[1:], rtol=1e-10)
+        state = codes + np.einsum("nij,nkj,nk->ni", jacobian, jacobian, noise)
+        for weights, bias in down[:-1]:
+            state = _sigmoid(state @ weights + bias)
+        state = state @ down[-1][0] + down[-1][1]
+        expected.append(state)
+    np.testing.assert_allclose(samples, expected[1:], rtol=1e-9, atol=1e-12)
 
 
 def test_of_layers_that_were_not_tuned_together_each_has_its_own_decoder():
@@ -152,10 +153,12 @@ def test_of_layers_that_were_not_tuned_together_each_has_its_own_decoder():
     ]
     model = StackedAE(layers, random_state=0).fit(X)
     low, high = model.named_layers_.low, model.named_layers_.high
-    options = {"sigma": 0.3, "thin": 5, "random_state": 3}
-    states = sample_chain(high, low.transform(X[:7]), 20, **options)
-    samples = sample_chain(model, X[:7], 20, **options)
-    expected = [low.inverse_transform(state) for state in states]
+    samples = sample_chain(model, X[:7], 3, 0.3, covariance="isotropic", random_state=3)
+    rng, state, expected = generator(3), X[:7], []
+    for _ in range(3):
+        codes = high.transform(low.transform(state)) + 0.3 * rng.standard_normal((7, 12))
+        state = low.inverse_transform(high.inverse_transform(codes))
+        expected.append(state)
     np.testing.assert_allclose(samples, expected, rtol=1e-8, atol=1e-10)
 
 
