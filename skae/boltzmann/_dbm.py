@@ -39,10 +39,10 @@ from ..nn.layerwise import OnCodes
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
-from ._layers import check_machines, double_weights, pretrain
+from ._layers import check_deep_machine, double_weights, pretrain
 from ._machine import BoltzmannMachine, means_to_center
 from ._mean_field import FittedMachine, beside_zeros
-from ._partition import LogPartition, normalized
+from ._partition import LogPartition, RBMParts, normalized
 from ._rbm import RBM
 
 
@@ -202,7 +202,7 @@ class DBM(
         """
         with unchanged_on_error(self), fitting_parts(self, X) as self._backend:
             layers = named_layers.of_widths(self.layers, RBM)
-            check_machines(layers, least=2)
+            check_deep_machine(layers)
             named_layers.check_names(self)
             if isinstance(self._make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
@@ -352,16 +352,16 @@ class DBM(
         """Return ``function(machine, even, odd)`` of the layer states at all rows of X: see ``by_block_of_model``."""
 
         def at_states(fitted, x):
-            return function(fitted, *fitted.sides(self._units.scaling.apply(x)))
+            return function(fitted, *fitted.layer_means(self._units.scaling.apply(x)))
 
         return by_block_of_model(self, X, at_states, width, **options)
 
     def _ends_of_chains(self, n_chains, n_steps, X, means, rng):
         return self.model_.sample(n_chains, n_steps, X, means, rng)
 
-    def _two_sides(self):
+    def _as_rbm(self):
         fitted = self.model_
-        return fitted.params, fitted.visible, fitted.base_logits()
+        return RBMParts(fitted.params, fitted.even_units, fitted.base_logits())
 
     @property
     def model_(self) -> Any:

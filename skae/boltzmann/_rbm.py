@@ -32,7 +32,7 @@ from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
 from ..training.solvers import is_full_batch
 from ._machine import BoltzmannMachine, check_group_sums, means_to_center
-from ._partition import LogPartition, normalized
+from ._partition import LogPartition, RBMParts, normalized
 from ._passes import downward, run_chains
 
 
@@ -395,5 +395,5 @@ class RBM(BoltzmannMachine, FittedNetwork):
         hidden = run_chains(model.params, model.loss, visible, model.n_outputs, n_steps, rng)
         return downward(model, hidden) if means else model.scaling.invert(visible)
 
-    def _two_sides(self):
-        return self._network.views(self._params), self._units.loss, self._base_bias
+    def _as_rbm(self):
+        return RBMParts(self._network.views(self._params), self._units.loss, self._base_bias)

@@ -107,7 +107,7 @@ def test_gradient_is_between_the_phases(widths):
         objective(dbm._state["params"], Rows(), grad, rng)
         total = total + grad / 10
     got = machine.network.views(total)
-    states, odd = dbm.model_.sides(x)
+    states, odd = dbm.model_.layer_means(x)
     _, joint = log_joint(dbm)
     p = np.exp(joint - logsumexp(joint))
     sides = [all_states(n) for n in widths]
