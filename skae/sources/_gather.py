@@ -81,7 +81,7 @@ def gather_with_y(X, *, allow_nan=False, folder=None, keep_dtype=False):
         if sparse:
             return scipy.sparse.vstack(sparse, format="csr"), y
         rows = _mapped(file, checked.dtype).reshape(checked.n_rows, checked.n_columns)
-    return _named(rows, checked.names), y
+    return with_names(rows, checked.names), y
 
 
 def only_y(given, found):
@@ -125,7 +125,7 @@ def _write(rows, file):
         ) from error
 
 
-def _named(rows, names):
+def with_names(rows, names):
     """Return ``rows`` as a data frame over the same memory, if there are names and pandas is installed."""
     if names is None:
         return rows
