@@ -100,14 +100,14 @@ class Cluster:
             self._homes[number] = workers[number % len(workers)]
         return self._homes[number]
 
-    def run(self, function, held, tasks, **options):
+    def run(self, function, inputs, tasks, **options):
         """Return the list of results of ``function(*objects, *arguments, **options)`` for each task.
 
         Parameters
         ----------
         function : callable
-        held : list of Held
-            Held objects, which have one for each number.
+        inputs : list of RemoteObjects
+            The objects of each task, which stay on the workers.
         tasks : dict
             Arguments of the tasks, by number.
         """
@@ -116,24 +116,24 @@ class Cluster:
             missing = [number for number in tasks if number not in results]
             if attempt:
                 self.wait_for_workers()
-                for each in held:
-                    each.send_again(missing)
+                for each in inputs:
+                    each.send(missing)
             futures = {
-                number: self._submitted(function, held, number, tasks[number], options)
+                number: self._submitted(function, inputs, number, tasks[number], options)
                 for number in missing
             }
             for number, future in futures.items():
-                self._take(number, future, [each[number] for each in held], results)
+                self._take(number, future, [each[number] for each in inputs], results)
             if len(results) == len(tasks):
                 return [results[number] for number in tasks]
         raise RuntimeError(
             f"Workers were lost {_TRIES} times during one task, perhaps for want of memory: see their logs, or set a larger n_parts."
         )
 
-    def _submitted(self, function, held, number, arguments, options):
+    def _submitted(self, function, inputs, number, arguments, options):
         """Return the future of a task, or None if an object that it needs is lost."""
         try:
-            objects = [each[number] for each in held]
+            objects = [each[number] for each in inputs]
             return self.client.submit(function, *objects, *arguments, **options, pure=False)
         except _lost():
             return None
@@ -170,8 +170,8 @@ def _lost():
     return KilledWorker, CommClosedError, CancelledError, asyncio.CancelledError, TimeoutError
 
 
-class Held:
-    """Objects that workers hold for tasks, by number; lost ones are sent again.
+class RemoteObjects:
+    """Objects on workers, the inputs of tasks, by number; lost ones are sent again.
 
     Parameters
     ----------
@@ -183,12 +183,12 @@ class Held:
 
     def __init__(self, cluster, make, numbers):
         self._cluster, self._make, self._futures = cluster, make, {}
-        self.send_again(numbers)
+        self.send(numbers)
 
     def __getitem__(self, number):
         return self._futures[number]
 
-    def send_again(self, numbers):
+    def send(self, numbers):
         """Send the objects of ``numbers`` to present workers, one by one: this process has one at a time."""
         for number in numbers:
             self._futures[number] = self._cluster.send(number, self._make(number))
