@@ -137,7 +137,7 @@ def column_moments(X, weights):
     return columns.mean, columns.deviation
 
 
-def like_columns(moments, n_samples, dtype, rng):
-    """Return normal rows with these means and standard deviations, as initial states of chains."""
-    mean, spread = moments
-    return (mean + spread * rng.standard_normal((n_samples, len(mean)))).astype(dtype)
+def normal_rows(moments, n_samples, dtype, rng):
+    """Return normal draws with the ``column_moments`` of data, as initial states of chains."""
+    mean, deviation = moments
+    return (mean + deviation * rng.standard_normal((n_samples, len(mean)))).astype(dtype)

@@ -27,7 +27,7 @@ from ..nn.model import Model
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.scaling import Scaling
-from ._checks import check_positive, checked_states, column_moments, last_state, like_columns
+from ._checks import check_positive, checked_states, column_moments, last_state, normal_rows
 from ._integrals import INTEGRALS, energies_at, pre_activations
 from ._mcmc import hamiltonian, langevin, moving
 
@@ -37,7 +37,7 @@ _FEWEST_STATES = 10  # samples whose median says something
 
 @estimator
 class EnergyAE(TrainedModel, FittedNetwork):
-    """Auto-encoder with a density: r(x) - x is the negative gradient of an energy.
+    """Auto-encoder with a density: r(x) - x is proportional to the negative gradient of an energy.
 
     Weights are tied and the decoder is linear. With x the scaled columns and z = x / noise, the energy is
     ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s. Its negative gradient by z is
@@ -317,7 +317,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         """Return the initial states as scaled rows."""
         dtype = self._params.dtype
         if start is None:
-            return like_columns(self._moments, n_samples, dtype, rng)
+            return normal_rows(self._moments, n_samples, dtype, rng)
         X = validated_start(self, start, "start", n_samples, dtype)
         return self._units.scaling.apply(X)
 

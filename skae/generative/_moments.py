@@ -105,7 +105,7 @@ def local_moments(
     covariance = np.empty((len(X), n_features, n_features), X.dtype)
     varies = np.empty((len(X), n_features), bool)
     for rows in gen_batches(len(X), _BLOCK):
-        scaled_mean, jacobian = _reconstruction_and_jacobian(params, X[rows])
+        scaled_mean, jacobian = reconstruction_and_jacobian(params, X[rows])
         mean[rows] = scaling.invert(scaled_mean)
         scaled = _covariance(jacobian, sigma**2, margin)
         varies[rows] = scaling.widened(_variances(scaled) > 0, fill=False)
@@ -205,10 +205,9 @@ def _balls(X, centers, radius):
     return search.radius_neighbors(centers, return_distance=False)
 
 
-def _reconstruction_and_jacobian(params, X):
+def reconstruction_and_jacobian(params, x):
     """Return r(x) and dr/dx of gaussian output units."""
-    layers = [*params.encoder_layers, *params.decoder_layers]
-    return outputs_and_jacobian(layers, X)
+    return outputs_and_jacobian([*params.encoder_layers, *params.decoder_layers], x)
 
 
 def symmetric_eigen(jacobian, largest):
