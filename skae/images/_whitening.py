@@ -26,7 +26,9 @@ from .._warnings import warn
 
 @estimator
 class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Whitening that changes the input as little as possible: ``(x - mean) U (S + epsilon I)^(-1/2) U'``.
+    """Whitening that changes the input as little as possible: ``(x - mean) U (S + epsilon s I)^(-1/2) U'``.
+
+    U are the eigenvectors of the covariance of the features, S its eigenvalues, and s their mean.
 
     Parameters
     ----------

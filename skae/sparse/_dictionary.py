@@ -84,10 +84,10 @@ class DictionaryObjective(TrainingObjective):
 class DictionarySolver(TakesNoRate):
     """Block coordinate descent on the surrogate objective that past codes define.
 
-    The statistics A = sum h h' and B = sum h x' are multiplied by (1 - 1/t)^rho at the t-th batch (Mairal et al. 2010,
-    section 3.4.2): the larger rho, the faster the codes of early, poor dictionaries lose weight. An atom that no code
-    has used for ``patience`` batches is replaced by the sample with the largest error. Samples of weight 0 neither use
-    nor replace atoms.
+    The statistics A = sum h h' and B = sum h x' are multiplied by (t / (t + 1))^rho at the t-th batch (as in Mairal et
+    al. 2010, section 3.4.2): the larger rho, the faster the codes of early, poor dictionaries lose weight. An atom that
+    no code has used for ``patience`` batches is replaced by the sample with the largest error. Samples of weight 0
+    neither use nor replace atoms.
     """
 
     def __init__(self, objective, *, rho=4.0, patience=20):
