@@ -123,9 +123,8 @@ class TiledEncoder:
 
     def backward(self, params, patches, memories, delta, grad):
         """Fill ``grad`` with the gradient by the parameters."""
-        groups = self._convolution.groups(len(patches))
-        tiles = (self._convolution.by_tile(each) for each in (params, grad))
-        for rows, own, memory, out in zip(groups, next(tiles), memories, next(tiles)):
+        groups, by_tile = self._convolution.groups(len(patches)), self._convolution.by_tile
+        for rows, own, memory, out in zip(groups, by_tile(params), memories, by_tile(grad)):
             self._encoder.backward(own, patches[rows], memory, delta[rows], out)
 
 

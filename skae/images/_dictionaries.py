@@ -54,7 +54,7 @@ def over_contrast(patches, contrast):
     return np.ascontiguousarray(patches[:, :-1]), floor, kept
 
 
-def learned_dictionaries(stage, patches, numbers, tiling, rng):
+def learned_dictionaries(stage, patches, tile_of_patch, tiling, rng):
     """Return the dictionary (None if nothing was fitted) and the filters of each tile.
 
     Parameters
@@ -63,8 +63,8 @@ def learned_dictionaries(stage, patches, numbers, tiling, rng):
         Stage whose parameters say what to learn.
     patches : ndarray of shape (n_patches, n_patch_features)
         Whitened patches.
-    numbers : ndarray of shape (n_patches,)
-        Index of the tile of each patch.
+    tile_of_patch : ndarray of shape (n_patches,)
+        Index of the tile that each patch is in.
     tiling : (int, int)
     rng : RandomState
 
@@ -80,7 +80,7 @@ def learned_dictionaries(stage, patches, numbers, tiling, rng):
         return [_learned(stage, patches, rng)]
     learned = []
     for number in range(n_tiles):
-        own, place = patches[numbers == number], divmod(number, tiling[1])
+        own, place = patches[tile_of_patch == number], divmod(number, tiling[1])
         if not len(own):
             raise ValueError(
                 f"tiling={tiling} leaves tile {place} without patches that are not constant: make it smaller, or raise "

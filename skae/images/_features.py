@@ -238,9 +238,9 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             patches, positions = drawn_patches(images, size, self.n_patches, dtype, rng)
             self.image_shape_, self.tiling_ = images.shape[1:], tiling
             whitened, kept = self._whitened(patches)
-            numbers = tile_numbers(n_positions, tiling)[positions[kept]]
-            learned = learned_dictionaries(self, whitened, numbers, tiling, rng)
-            self._keep(learned)
+            tile_of_patch = tile_numbers(n_positions, tiling)[positions[kept]]
+            learned = learned_dictionaries(self, whitened, tile_of_patch, tiling, rng)
+            self._set_learned(learned)
             center = self._center(patches)
             whitening = whitening_matrix(self.zca_, center, patches.shape[1])
             self._maps = FeatureMaps(
@@ -348,8 +348,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             cure = "all patches are the same: give images that differ"
         warn_of_zero_codes(self._maps.codes(some), type(self).__name__, cure)
 
-    def _keep(self, learned):
-        """Store dictionaries and filters, tile by tile."""
+    def _set_learned(self, learned):
+        """Set the attributes for dictionaries and filters, tile by tile."""
         dictionaries, filters = zip(*learned)
         self.dictionary_, self.components_ = learned[0]
         if len(learned) > 1:

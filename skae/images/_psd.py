@@ -256,7 +256,7 @@ class ConvolutionalPSD(
         train(problem, state)
         if not again or self.warm_start:
             rows = some_rows(problem.X, _CHECKED)
-            codes, *_ = self._codes_of(rows.reshape(-1, *self.image_shape_))
+            codes, *_ = self._codes(rows.reshape(-1, *self.image_shape_))
             warn_of_equal_codes(codes, rows, type(self).__name__, self._alpha)
 
     def _prepared(self, X, sample_weight, again):
@@ -281,7 +281,7 @@ class ConvolutionalPSD(
             shape["scale"] = scale_of_values(rows, weights)
         self.image_shape_, self.tiling_, self._shape = image_shape, shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
-        parts = self._convolution, self._make_encoder(), self._inferred
+        parts = self._convolution, self._make_encoder(), self._infer
         objective = ConvolutionalObjective(*parts, self.beta)
         problem = Problem(objective, rows, weights, constant_loss=loss_of_zeros(rows, weights))
         return problem, self._last_state() if again else self._first_state(problem)
