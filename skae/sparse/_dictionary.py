@@ -41,8 +41,8 @@ class DictionaryObjective(TrainingObjective):
     Parameters
     ----------
     n_atoms : int
-    problem : callable
-        ``problem(dictionary)`` returns the problem that codes solve, such as a ``Lasso``.
+    code_problem : callable
+        ``code_problem(dictionary)`` returns the problem that codes solve, such as a ``Lasso``.
     inference : dict
         Options of ``infer_codes``.
     """
@@ -50,8 +50,9 @@ class DictionaryObjective(TrainingObjective):
     # Since atoms have norm 1 at most. Computing the loss after the last step of an epoch would cost another inference.
     finite_where_params_are = True
 
-    def __init__(self, n_atoms, problem, inference):
-        self.n_atoms, self._problem, self._inference = n_atoms, problem, inference
+    def __init__(self, n_atoms, code_problem, inference):
+        self.n_atoms, self._code_problem = n_atoms, code_problem
+        self._inference = inference
 
     def __call__(self, flat, batch, grad, rng):
         """Return the objective; no gradient is needed."""
@@ -60,7 +61,7 @@ class DictionaryObjective(TrainingObjective):
         weights = empty(len(batch), flat)
         batch.rows(out=self.rows)
         batch.weights(out=weights)
-        problem = self._problem(dictionary)
+        problem = self._code_problem(dictionary)
         self.codes, _ = infer_codes(self.rows, problem, **self._inference)
         self.weights = weights
         self.errors = self.rows - product(self.codes, dictionary)

@@ -194,7 +194,7 @@ class PSD(BaseCoder):
     def _check_algorithm(self, atoms):
         chosen_algorithm(self._code_problem(atoms, self.beta), self.algorithm)
 
-    def _initial(self, atoms):
+    def _initial_params(self, atoms):
         first = self._make_encoder().initial(atoms, self._alpha, self.beta)
         return np.concatenate([atoms.ravel(), first]).astype(atoms.dtype)
 
