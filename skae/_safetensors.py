@@ -41,7 +41,9 @@ def read_arrays(path: PathLike) -> dict[str, AnyArray]:
         content = file.read()
     size = int.from_bytes(content[:8], "little")
     if len(content) < 8 or not 0 < size <= min(_LONGEST_HEADER, len(content) - 8):
-        raise ValueError(f"{path} is no safetensors file: its header is longer than it, or empty.")
+        raise ValueError(
+            f"{path} is no safetensors file: it is shorter than its header says, or has none."
+        )
     try:
         header = json.loads(content[8 : 8 + size])
         entries = {name: each for name, each in header.items() if name != "__metadata__"}

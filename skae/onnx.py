@@ -166,8 +166,8 @@ def _singles(name, center, scale):
     held = (np.abs(center) <= limits.max) & (limits.tiny <= scale) & (scale <= limits.max)
     if not np.all(held):
         raise ValueError(
-            f"{name} has columns in units beyond the float32 of ONNX, of the size {np.abs(center)[~held][0]:.0e} and with "
-            f"differences of {scale[~held][0]:.0e}: scale {name} and fit again."
+            f"{name} has columns in units beyond the float32 of ONNX, with values of about {np.abs(center)[~held][0]:.0e} "
+            f"that differ by {scale[~held][0]:.0e}: scale {name} and fit again."
         )
     return center.astype(np.float32), scale.astype(np.float32)
 

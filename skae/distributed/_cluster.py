@@ -127,7 +127,7 @@ class Cluster:
             if len(results) == len(tasks):
                 return [results[number] for number in tasks]
         raise RuntimeError(
-            f"Workers were lost {_TRIES} times during one task, perhaps for want of memory: see their logs, or set a larger n_parts."
+            f"Workers were lost {_TRIES} times during one task, perhaps because memory ran out: see their logs, or set a larger n_parts."
         )
 
     def _submitted(self, function, inputs, number, arguments, options):

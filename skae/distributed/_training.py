@@ -183,8 +183,8 @@ class AveragedBatches(StepBatches):
         super().__init__(local, parts)
         if isinstance(local, Mixture):
             raise ValueError(
-                "sync_every needs unlabeled_per_labeled=None: the parts of a minibatch of labeled rows and unlabeled ones are on "
-                "several workers. Or set sync_every=None."
+                "sync_every needs unlabeled_per_labeled=None, since the labeled and the unlabeled rows of a minibatch are on "
+                "different workers. Or set sync_every=None."
             )
         self._plans = self._all_plans()
         self._remote_plans = parts.remote(self._plans.__getitem__, self._plans)
@@ -222,8 +222,8 @@ class _AveragedSteps:
     def __init__(self, batches, objective, state, solver):
         if isinstance(objective.local, SumsOutcomes):
             raise ValueError(
-                "sync_every averages parameters that gradients move; the statistics of a dictionary are summed in each step. Set "
-                "sync_every=None."
+                "sync_every is for models that follow a gradient; the statistics from which SparseCoder learns are sums over all "
+                "parts in each step. Set sync_every=None."
             )
         self._batches, self._objective = batches, objective
         self._state, self._solver = state, solver

@@ -124,9 +124,9 @@ def checked_states(scaling, states, start):
     # Scaled columns are of the order of 1.
     if np.abs(states).max() > _FARTHEST * max(np.abs(start).max(), 1):
         warn(
-            f"The chains have run away from the data, to values of {np.abs(result).max():.2g}: the density of the model has "
-            "no limits there, or step_size or the noise is too large: lower them, take fewer steps, or a model with bounded "
-            "codes (activation='sigmoid')."
+            f"The chains have run away from the data, to values of {np.abs(result).max():.2g}: the density of the model does "
+            "not fall off there, or step_size or the noise is too large. Lower these, take fewer steps, or a model with "
+            "bounded codes (activation='sigmoid')."
         )
     return result
 

@@ -308,9 +308,9 @@ class EnergyAE(TrainedModel, FittedNetwork):
         median = float(np.median(self._energies(self.model_, states)))
         if median < low:
             warn(
-                f"Samples of EnergyAE have the energy {median:.4g} in the median, and three quarters of the training rows one "
-                f"above {low:.4g}: the chains found modes far from the data, of which training with little noise knows "
-                f"nothing. Raise noise, which is {self._noise:g}."
+                f"The median energy of these samples of EnergyAE is {median:.4g}, and three quarters of the training rows have "
+                f"a higher one, above {low:.4g}: the chains found modes far from the data, where training saw no rows. Raise "
+                f"noise, which is {self._noise:g}."
             )
 
     def _chain_start(self, n_samples, start, rng):

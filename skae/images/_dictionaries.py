@@ -105,7 +105,7 @@ def _given_filters(dictionary, patches, n_tiles):
         )
     if len(filters) % n_tiles:
         raise ValueError(
-            f"dictionary has {len(filters)} filters, but {n_tiles} tiles by tiling: give as many for each tile, tile by tile."
+            f"dictionary has {len(filters)} filters, but {n_tiles} tiles by tiling: give the same number for each tile, tile by tile."
         )
     return np.split(filters, n_tiles)
 

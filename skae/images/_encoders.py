@@ -133,7 +133,7 @@ def tile_encoders(stage, learned, whitening, dtype):
     if len(numbers) > 1:
         raise ValueError(
             f"dictionary={stage.dictionary!r} makes {numbers[0]} maps in a tile and {numbers[-1]} in another, but all need "
-            "as many: set their number in dictionary, or tiling=1."
+            "the same: set their number in dictionary, or tiling=1."
         )
     return encoders
 

@@ -105,9 +105,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         # As fractions of the largest value, whose square could be out of range.
         unit = np.abs(centered).max() or X.dtype.type(1)
         if not centered.any():
-            warn(
-                "All columns of X are constant: ZCA makes 0 of rows like them. Give rows that differ."
-            )
+            warn("All columns of X are constant: ZCA maps such rows to 0. Give rows that differ.")
         if not np.isfinite(unit):
             raise ValueError(f"X is too large for {X.dtype}: scale it.")
         centered /= unit

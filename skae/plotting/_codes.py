@@ -152,7 +152,8 @@ def _in_the_plane(codes, components):
         return codes, ("code 1", "code 2")
     if width < 2 or len(codes) < 2:
         raise ValueError(
-            f"codes of shape {codes.shape} have no two principal components: give two samples, and a code of two."
+            f"codes of shape {codes.shape} have no two principal components: give two samples or more, and an estimator "
+            "whose codes have two columns or more."
         )
     axes = ("first", "second")
     with np.errstate(invalid="ignore"):  # shares of no variance, if all codes are the same

@@ -213,7 +213,7 @@ class Checks:
 
     def _check_targets(self, y, n_rows):
         if not y.ndim:
-            self._refuse("has no array of targets as its y")
+            self._refuse("has no array of targets as its y: give one target for each row")
         if len(y) != n_rows:
             self._refuse(f"has {n_rows} rows, and {len(y)} targets")
         if self._number == 0:
