@@ -173,7 +173,7 @@ def load(path: PathLike) -> Any:
     return model
 
 
-_COARSE = 0.01  # largest error of codes, which are about 1, by rounding
+_MAX_ROUNDING = 0.01  # largest error of codes, which are about 1, by rounding
 _CONFIG, _WEIGHTS = "cfg.json", "sae_weights.safetensors"
 _ARCHITECTURES = {
     "topk": "topk",
@@ -247,7 +247,7 @@ def _warn_of_rounding(weights, center, dtype):
     """Warn if codes computed in ``dtype`` from X itself would be differences of numbers that are far larger."""
     sums = np.abs(weights) @ np.abs(center)
     error = np.finfo(dtype).eps * sums.max()
-    if error > _COARSE:
+    if error > _MAX_ROUNDING:
         warn(
             f"The columns of X are so far from 0 that codes computed from W_enc and b_enc in {dtype} are wrong by about {error:.1g}: "
             "subtract a constant from the columns, or give X.astype('float64'), and fit again."

@@ -29,7 +29,7 @@ _OUTPUTS = {Gaussian: "Identity", Bernoulli: "Sigmoid", Multinomial: "Softmax"}
 _OPSET = 17
 _PREDICTIONS = "predict", "predict_proba"
 _END = 2**63  # of the integers of a label
-_COARSE = 0.01  # fraction of a column's deviation by which rounding may change its values
+_MAX_ROUNDING = 0.01  # fraction of a column's deviation by which rounding may change its values
 
 
 def to_onnx(
@@ -174,12 +174,12 @@ def _singles(name, center, scale):
 
 def _warn_of_rounding(name, center, scale):
     """Warn if float32, in which the graph has X and predictions, rounds values of ``name`` too coarsely."""
-    coarse = np.abs(center) * np.finfo(np.float32).eps > _COARSE * scale
+    coarse = np.abs(center) * np.finfo(np.float32).eps > _MAX_ROUNDING * scale
     if coarse.any():
         worst = int(np.argmax(np.abs(center) / scale))
         warn(
             f"Values of {name} about {center[worst]:.3g} that differ by {scale[worst]:.1g} are rounded in the float32 of ONNX to more "
-            f"than {_COARSE:.0%} of their differences: subtract a constant from such columns, and fit again."
+            f"than {_MAX_ROUNDING:.0%} of their differences: subtract a constant from such columns, and fit again."
         )
 
 

@@ -12,7 +12,7 @@ from .._threads import product, team
 from ..nn.activations import ACTIVATIONS
 from ..nn.boltzmann import draw
 
-_MOST_EXACT = 20  # hidden units whose states are enumerated
+_MAX_ENUMERATED = 20  # hidden units whose states are enumerated
 _BLOCK = 4096
 
 
@@ -49,7 +49,7 @@ def log_partition(rbm, n_runs, n_temperatures, random_state):
     if n_runs < 2:
         raise ValueError(f"n_runs must be at least 2, for an error bar; got {n_runs!r}.")
     rng = generator(random_state)
-    if len(rbm.params.encoder_biases[0]) <= _MOST_EXACT:
+    if len(rbm.params.encoder_biases[0]) <= _MAX_ENUMERATED:
         return exact_log_partition(rbm)
     with np.errstate(over="ignore", invalid="ignore"):
         estimate = annealed_log_partition(rbm, n_runs, n_temperatures, rng)

@@ -2,8 +2,8 @@
 
 import time
 
-_TRIES = 10  # attempts for a task whose worker was lost
-_LOOK = 1.0  # seconds between checks of the workers
+_MAX_ATTEMPTS = 10  # attempts for a task whose worker was lost
+_PATIENCE = 1.0  # seconds between checks of the workers
 
 
 def client_or_default(client, timeout):
@@ -80,7 +80,7 @@ class Cluster:
 
     def send(self, number, something):
         """Return the future of an object of part ``number``, on the worker that has this part's other objects."""
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             self.wait_for_workers()
             try:
                 options = {"workers": [self._home(number)], "hash": False}
@@ -88,7 +88,7 @@ class Cluster:
             except (OSError, *_lost()):
                 self._homes.pop(number, None)
         raise RuntimeError(
-            f"Workers were lost {_TRIES} times while rows were sent to them: see their logs."
+            f"Workers were lost {_MAX_ATTEMPTS} times while rows were sent to them: see their logs."
         )
 
     def _home(self, number):
@@ -112,7 +112,7 @@ class Cluster:
             Arguments of the tasks, by number.
         """
         results = {}
-        for attempt in range(_TRIES):
+        for attempt in range(_MAX_ATTEMPTS):
             missing = [number for number in tasks if number not in results]
             if attempt:
                 self.wait_for_workers()
@@ -127,7 +127,7 @@ class Cluster:
             if len(results) == len(tasks):
                 return [results[number] for number in tasks]
         raise RuntimeError(
-            f"Workers were lost {_TRIES} times during one task, perhaps because memory ran out: see their logs, or set a larger n_parts."
+            f"Workers were lost {_MAX_ATTEMPTS} times during one task, perhaps because memory ran out: see their logs, or set a larger n_parts."
         )
 
     def _submitted(self, function, inputs, number, arguments, options):
@@ -143,7 +143,7 @@ class Cluster:
 
         Raise the error that the task raised.
         """
-        patience = _LOOK
+        patience = _PATIENCE
         while future is not None and future.status in ("pending", "finished", "error"):
             try:
                 results[number] = future.result(timeout=patience)

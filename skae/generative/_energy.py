@@ -31,8 +31,8 @@ from ._checks import check_positive, checked_states, column_moments, last_state,
 from ._integrals import INTEGRALS, energies_at, pre_activations
 from ._mcmc import hamiltonian, langevin, moving
 
-_CHECKED = 1024  # training rows whose energies are compared with those of samples
-_FEWEST_STATES = 10  # samples whose median says something
+_N_CHECKED_ROWS = 1024  # training rows whose energies are compared with those of samples
+_MIN_SAMPLES = 10  # samples whose median says something
 
 
 @estimator
@@ -189,7 +189,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         """
         with unchanged_on_error(self):
             fitted, rows, _ = fit_network(self, X, sample_weight)
-            energies = self._energies(fitted, some_rows(rows, _CHECKED))
+            energies = self._energies(fitted, some_rows(rows, _N_CHECKED_ROWS))
             self._low_energy = float(np.quantile(energies, 0.25))
         return self
 
@@ -303,7 +303,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
     def _warn_of_other_modes(self, states):
         """Warn if most chains end where the energy is lower than at most training rows, though noise should raise it."""
         low = self._low_energy
-        if low is None or len(states) < _FEWEST_STATES:
+        if low is None or len(states) < _MIN_SAMPLES:
             return
         median = float(np.median(self._energies(self.model_, states)))
         if median < low:

@@ -15,7 +15,7 @@ from .._typing import ArrayLike, FloatArray
 from ..nn.network import outputs_and_jacobian
 from ._checks import check_gaussian, check_positive, checked_rows, layers_of, noise_level
 
-_FARTHEST = 1e150  # radii: squares of larger distances would overflow
+_MAX_RADII = 1e150  # radii: squares of larger distances would overflow
 _BLOCK = 16  # rows whose Jacobians are in memory at once, besides the result
 
 
@@ -196,7 +196,7 @@ def _balls(X, centers, radius):
     with np.errstate(over="ignore"):
         X, centers = (np.divide(each, unit, dtype=np.float64) for each in (X, centers))
     largest = max(np.abs(X).max(), np.abs(centers).max())
-    if not largest < _FARTHEST:
+    if not largest < _MAX_RADII:
         raise ValueError(
             f"radius={radius:.3g} is too small beside values of X and centers, which are up to {largest:.0e} times as large: "
             "give a larger one."

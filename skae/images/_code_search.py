@@ -8,7 +8,7 @@ from .._kernels.convolution import CodeProblem, Layout, descend, subtract_filter
 from .._kernels.shrinkage import gap_rows
 from .._threads import share_items
 
-_PASSES = 30  # maximum number over a working set
+_MAX_PASSES = 30  # maximum number over a working set
 _ROUNDING = {np.dtype(np.float32): 1e-14, np.dtype(np.float64): 1e-31}  # of the objective
 
 
@@ -127,7 +127,7 @@ class _Search:
             if gap[0] <= 0.5 * self._tol * squared_norm or n_left <= 0:
                 return gap[0]
             size = working_set(residual_corr, codes, self._alpha, self._n_filters, buffer)
-            members, n_most = buffer[:size], min(_PASSES, n_left)
+            members, n_most = buffer[:size], min(_MAX_PASSES, n_left)
             n_passes, decrease = descend(
                 self._problem(prior), self._alpha, self._nothing, members, n_most, codes, residual
             )

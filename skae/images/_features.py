@@ -43,7 +43,7 @@ from ._validation import (
 )
 from ._whitening import ZCA
 
-_CHECKED = 1000  # patches whose codes the check after a fit looks at
+_N_CHECKED_PATCHES = 1000  # patches whose codes the check after a fit looks at
 
 
 @estimator
@@ -343,7 +343,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             "triangle": "give at least two filters, which differ",
         }
         cure = cures.get(self.encoder, "give another dictionary")
-        some = some_rows(patches, _CHECKED)
+        some = some_rows(patches, _N_CHECKED_PATCHES)
         if are_equal(some):
             cure = "all patches are the same: give images that differ"
         warn_of_zero_codes(self._maps.codes(some), type(self).__name__, cure)

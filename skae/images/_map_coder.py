@@ -17,7 +17,7 @@ from ._convolution import tiled_encoder
 from ._validation import as_floats, validated_images
 
 _AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_iter n_jobs".split()
-_VALUES = 2**22  # maximum number of codes, and of values of patches, in a block
+_BLOCK_VALUES = 2**22  # maximum number of codes, and of values of patches, in a block
 
 
 class MapCoder:
@@ -151,7 +151,7 @@ class MapCoder:
     def _n_at_once(self):
         """Number of images whose codes and patches take little memory."""
         width = max(self._shape["n_filters"], self._convolution.n_values)
-        return max(_VALUES // (int(np.prod(self._convolution.n_positions)) * width), 1)
+        return max(_BLOCK_VALUES // (int(np.prod(self._convolution.n_positions)) * width), 1)
 
     @property
     def _n_features_out(self):

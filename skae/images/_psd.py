@@ -39,7 +39,7 @@ from ._validation import (
     pair,
 )
 
-_CHECKED = 4  # images whose codes the check after a fit looks at
+_N_CHECKED_IMAGES = 4  # images whose codes the check after a fit looks at
 
 
 @estimator
@@ -255,7 +255,7 @@ class ConvolutionalPSD(
         problem, state = self._prepared(X, sample_weight, again)
         train(problem, state)
         if not again or self.warm_start:
-            rows = some_rows(problem.X, _CHECKED)
+            rows = some_rows(problem.X, _N_CHECKED_IMAGES)
             codes, *_ = self._codes(rows.reshape(-1, *self.image_shape_))
             warn_of_equal_codes(codes, rows, type(self).__name__, self._alpha)
 

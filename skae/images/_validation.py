@@ -19,7 +19,7 @@ from .._warnings import warn
 
 _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
 _FAR_BEYOND = 50  # the largest pixel where it is 255, if images are not all dark
-_LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
+_MAX_PIXEL = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
 
 
 def validated_images(estimator, X, image_shape, seen=None, *, warns=True):
@@ -255,7 +255,7 @@ def as_floats(images, dtype=None):
     if images.dtype == np.uint8:
         return floats / dtype.type(255)
     largest = np.abs(floats).max(initial=0)
-    if largest > _LARGEST[dtype]:
+    if largest > _MAX_PIXEL[dtype]:
         raise ValueError(
             f"X has pixels of {np.abs(images).max():.3g}, too large for {dtype}; divide X by the largest pixel."
         )

@@ -10,7 +10,7 @@ from .._estimators.subestimators import plain_codes
 from .._typing import ArrayLike, Axes, MatrixLike, Self
 from ._grid import codes_of, new_axes
 
-_MOST_CLASSES = 20
+_MAX_CLASSES = 20
 _COLORS = {"c", "color", "facecolor"}  # options of Axes.scatter
 _CLASS_COLORS = ("tab10", 10), ("tab20", 20)
 
@@ -179,4 +179,4 @@ def _numbered(y):
 
 def _are_classes(y):
     """Return whether y has few distinct values, or strings."""
-    return y.dtype.kind not in "fiu" or len(np.unique(y)) <= _MOST_CLASSES
+    return y.dtype.kind not in "fiu" or len(np.unique(y)) <= _MAX_CLASSES

@@ -13,14 +13,14 @@ from .._kernels.gap import RowStatistics
 from .._kernels.homotopy import PathBuffers, follow_rows
 from .._kernels.pursuit import pursue_rows
 
-_MOST_WORKING_SETS = 3  # of a path in float32; with more, float64 is cheaper
+_MAX_WORKING_SETS = 3  # of a path in float32; with more, float64 is cheaper
 
 
 def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
     """Follow the path of each row from its first atom; repeat in float64 the rows that miss ``tol`` in float32."""
     if codes.dtype == np.float64:
         return _follow(problem, rows, codes, gaps, tol, max_iter, max_iter)
-    _follow(problem, rows, codes, gaps, tol, max_iter, _MOST_WORKING_SETS)
+    _follow(problem, rows, codes, gaps, tol, max_iter, _MAX_WORKING_SETS)
     inexact = np.flatnonzero(gaps > 0.5 * tol * rows.squared_norms)
     if inexact.size:
         finer = problem.in_float64

@@ -64,7 +64,7 @@ from .._typing import (
 from ._dictionary import first_atoms
 
 USED_AFTER_FIT = "alpha", "gap_tol", "max_inference_iter", "n_jobs"  # parameters of the inference
-_CHECKED = 128  # rows whose codes the checks after a fit look at
+_N_CHECKED_ROWS = 128  # rows whose codes the checks after a fit look at
 
 
 def positive_part(codes):
@@ -161,7 +161,7 @@ class BaseCoder(
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = self.warm_start and hasattr(self, "_state")
             X = self._learn(X, sample_weight, self._train, again=again, held_out=True)
-            self._advise(some_rows(X, _CHECKED))
+            self._advise(some_rows(X, _N_CHECKED_ROWS))
         return self
 
     def _advise(self, X):
@@ -197,7 +197,7 @@ class BaseCoder(
             again = hasattr(self, "_state")
             X = self._learn(X, sample_weight, self._train_epoch, again=again, held_out=False)
             if not again:
-                self._advise(some_rows(X, _CHECKED))
+                self._advise(some_rows(X, _N_CHECKED_ROWS))
         return self
 
     def _learn(self, X, sample_weight, train, *, again, held_out):

@@ -26,7 +26,7 @@ from .._kernels.compression import compress, count_nonzeros
 from .._threads import alone, share_items, team
 from ._algorithms import ALGORITHMS
 
-_SAMPLE = 32  # rows on which ``'auto'`` estimates the sparsity of codes
+_N_SAMPLED_ROWS = 32  # rows on which ``'auto'`` estimates the sparsity of codes
 _PATH_COST = 2.3  # measured cost of a multiplication on a path, relative to a matrix product
 _BLOCK = 512  # rows whose correlations stay in the cache of a core
 
@@ -52,7 +52,7 @@ def fastest_algorithm(problem, X, tol, max_iter):
     """
     if problem.algorithms[0] != "homotopy":
         return problem.algorithms[0]
-    rows = some_rows(X, _SAMPLE)
+    rows = some_rows(X, _N_SAMPLED_ROWS)
     codes, _ = infer_codes(rows, problem, algorithm="homotopy")
     counts = np.count_nonzero(codes, axis=1)
     path, step = _PATH_COST * np.mean(counts**2), codes.shape[1]
