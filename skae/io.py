@@ -72,11 +72,18 @@ TRUSTED = (
     "skae.training.solvers.SGD",
 )
 
-
 _CURE = (
     "Give texts, lists, arrays of numpy and instances of skae and scikit-learn as parameters, remove callbacks by "
     "set_callbacks(), or use pickle, for files that only you read."
 )
+_MAX_ROUNDING = 0.01  # largest error of codes, which are about 1, by rounding
+_CONFIG, _WEIGHTS = "cfg.json", "sae_weights.safetensors"
+_ARCHITECTURES = {
+    "topk": "topk",
+    "batch_topk": "jumprelu",
+    "jumprelu": "jumprelu",
+    "relu": "standard",
+}
 
 
 def save(model: Any, path: PathLike) -> None:
@@ -171,16 +178,6 @@ def load(path: PathLike) -> Any:
     if not isinstance(model, BaseEstimator):
         raise ValueError(f"{path} holds no estimator, but {type(model).__name__}.")
     return model
-
-
-_MAX_ROUNDING = 0.01  # largest error of codes, which are about 1, by rounding
-_CONFIG, _WEIGHTS = "cfg.json", "sae_weights.safetensors"
-_ARCHITECTURES = {
-    "topk": "topk",
-    "batch_topk": "jumprelu",
-    "jumprelu": "jumprelu",
-    "relu": "standard",
-}
 
 
 def save_features(model: Any, folder: PathLike) -> None:
@@ -288,7 +285,9 @@ def load_features(folder: PathLike) -> SparseAutoEncoder:
         raise ValueError(
             f"normalize_activations={config['normalize_activations']!r} is not known: fold the scale into the weights first."
         )
-    return SparseAutoEncoder.from_weights(*_folded(config, arrays), **_unit_of(config, arrays))
+    return SparseAutoEncoder.from_weights(
+        *_folded(config, arrays), **_activation_of(config, arrays)
+    )
 
 
 def _folded(config, arrays):
@@ -307,7 +306,7 @@ def _folded(config, arrays):
     return [each.astype(dtype) for each in (weights, bias, atoms, base)]
 
 
-def _unit_of(config, arrays):
+def _activation_of(config, arrays):
     """Return the activation that a configuration describes, with k or thresholds."""
     architecture = config.get("architecture", "standard")
     kind = config.get("activation_fn_str", config.get("activation_fn", "relu"))

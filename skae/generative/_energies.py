@@ -122,7 +122,7 @@ def _target_gradient(loss, logits, x):
     return out
 
 
-def moments(arrays):
+def mean_and_deviation(arrays):
     """Return the mean and the standard deviation over ``arrays``, without storing them (Welford 1962)."""
     mean = squares = 0.0
     for count, array in enumerate(arrays, 1):

@@ -368,8 +368,8 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             start = normal_rows(self._moments, n_samples, dtype, rng)
         else:
             start = validated_start(self, x0, "x0", n_samples, dtype)
-        steps = n_steps, step_size, self._temperature, rng
-        return draw_data(self.base_, self._models, start, *steps)
+        temperature = self._temperature
+        return draw_data(self.base_, self._models, start, n_steps, step_size, temperature, rng)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "draws_")

@@ -16,7 +16,7 @@ from ..training.loop import say
 from ..training.problem import Problem
 from ._adaptation import AdaptiveChains
 from ._diagnostics import MIN_DRAWS, ChainDiagnostics, diagnose
-from ._energies import ReconstructionMoments, moments
+from ._energies import ReconstructionMoments, mean_and_deviation
 
 MAX_R_HAT = 1.1
 MIN_SAMPLE_SIZE = 50  # these estimate a standard deviation to 10%
@@ -42,13 +42,13 @@ def reconstruction_moments(X, models):
     """Return the :class:`ReconstructionMoments` of the rows of X over ``models``."""
     scaling = models[0].scaling
 
-    def mean_and_deviation(x):
+    def at_rows(x):
         # On the scale of the network's inputs, whose squares do not overflow.
         z = scaling.apply(x)
-        mean, deviation = moments(model.reconstruct_scaled(z) for model in models)
+        mean, deviation = mean_and_deviation(model.reconstruct_scaled(z) for model in models)
         return np.stack([scaling.invert(mean), scaling.invert_difference(deviation)], axis=1)
 
-    both = by_block(X, mean_and_deviation, (2, X.shape[1]))
+    both = by_block(X, at_rows, (2, X.shape[1]))
     return ReconstructionMoments(both[:, 0], both[:, 1])
 
 

@@ -175,13 +175,14 @@ def _seen_pixels(X, before, *, warns=False):
     _check_scale(X.dtype, largest, before)
     if warns:
         _warn_of_scale(now, before)
+    # Pixels of 8 bits, beside others that are not: divided by 255, they are fractions up to 1.
+    divided = eight_bit and not before["eight_bit"]
     # Models of earlier versions do not say whether they had whole numbers, or both kinds of pixels.
-    both, shares = before.get("both", False), eight_bit and not before["eight_bit"]
     return {
         "eight_bit": before["eight_bit"],
-        "largest": max(before["largest"], min(largest, 1.0) if shares else largest),
-        "whole": before.get("whole", False) or (whole and not shares),
-        "both": both or shares,
+        "largest": max(before["largest"], min(largest, 1.0) if divided else largest),
+        "whole": before.get("whole", False) or (whole and not divided),
+        "both": before.get("both", False) or divided,
     }
 
 

@@ -207,9 +207,12 @@ class Checks:
             self._refuse(f"has the dtype {dtype}, and the first one {self.dtype}")
         sparse, has_y = kind
         if sparse != self._sparse:
-            self._refuse("is {}, and the first one {}".format(*_order(sparse, "sparse", "dense")))
+            kinds = ("sparse", "dense") if sparse else ("dense", "sparse")
+            self._refuse("is {}, and the first one {}".format(*kinds))
         if has_y != self._has_y:
-            self._refuse("has {}, and the first one {}".format(*_order(has_y, "a y", "none")))
+            self._refuse(
+                "has a y, and the first one none" if has_y else "has no y, as the first one has"
+            )
 
     def _check_targets(self, y, n_rows):
         if not y.ndim:
@@ -239,8 +242,3 @@ class Checks:
 
     def _refuse(self, what):
         raise ValueError(f"Part {self._number} of X, counted from 0, {what}.")
-
-
-def _order(first, yes, no):
-    """Return the word for the part and the word for the first one, which differ."""
-    return (yes, no) if first else (no, yes)
