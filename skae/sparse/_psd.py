@@ -268,10 +268,11 @@ class PSD(BaseCoder):
         codes, _ = self._solve(X, problem, "fista", init=prediction, prior=prediction)
         return codes, self._alpha * problem.size(codes)
 
-    def _solve(self, X, problem, usual, **start):
+    def _solve(self, X, problem, default, **start):
+        """Return codes and gaps of ``infer_codes``, in which ``'auto'`` is the algorithm ``default`` if possible."""
         algorithm = self.algorithm
-        if algorithm == "auto" and usual in problem.algorithms:
-            algorithm = usual
+        if algorithm == "auto" and default in problem.algorithms:
+            algorithm = default
         options = {"tol": self.gap_tol, "max_iter": self.max_inference_iter, "n_jobs": self.n_jobs}
         return infer_codes(X, problem, algorithm=algorithm, **options, **start)
 
@@ -281,12 +282,12 @@ class PSD(BaseCoder):
         prediction = by_block(X, lambda x: encoder.forward(params, x)[0], self._n_atoms)
         if self.transform_algorithm == "encoder":
             return prediction
-        ridge, usual, start = 0.0, "homotopy", {"init": prediction}
         if self.transform_algorithm == "inference":
-            ridge, usual, start = self.beta, "fista", {**start, "prior": prediction}
-        problem = self._code_problem(atoms, ridge)
-        codes, gaps = self._solve(X, problem, usual, certify=True, **start)
-        squares = squared_norms(X) + ridge * squared_norms(prediction)
+            problem, default, prior = self._code_problem(atoms, self.beta), "fista", prediction
+        else:
+            problem, default, prior = self._code_problem(atoms, 0.0), "homotopy", None
+        codes, gaps = self._solve(X, problem, default, init=prediction, prior=prior, certify=True)
+        squares = squared_norms(X) + problem.ridge * squared_norms(prediction)
         warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
         return codes
 
