@@ -126,8 +126,8 @@ class AdaptiveChains:
         self.step_size, self.n_accepted = step_size, 0
         value, gradient = log_density(start)
         scales = curvature_scales(log_density, start[0], rng)
-        none = np.empty((start.shape[1], 0)), np.empty(0)
-        self._take(Coordinates(start, scales, *none, np.inf), value, gradient)
+        directions, stretches = np.empty((start.shape[1], 0)), np.empty(0)
+        self._take(Coordinates(start, scales, directions, stretches, np.inf), value, gradient)
 
     @property
     def x(self):

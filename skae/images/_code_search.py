@@ -43,12 +43,14 @@ def infer_maps(
     """
     n_codes = len(convolution.tiles) * (len(filters) // convolution.n_tiles)
     codes = np.zeros((len(images), n_codes), filters.dtype) if prior is None else prior.copy()
-    limits = {"ridge": ridge, "tol": tol, "max_iter": max_iter}
-    search = _Search(convolution, np.ascontiguousarray(filters), alpha, **limits)
+    filters = np.ascontiguousarray(filters)
+    search = _Search(convolution, filters, alpha, ridge=ridge, tol=tol, max_iter=max_iter)
 
     def search_image(i):
-        start = images[i], None if prior is None else prior[i], codes[i]
-        return search.sparse(*start) if pool is None else search.pooled(*start, pool)
+        own_prior = None if prior is None else prior[i]
+        if pool is None:
+            return search.sparse(images[i], own_prior, codes[i])
+        return search.pooled(images[i], own_prior, codes[i], pool)
 
     return codes, np.array(share_items(search_image, range(len(images))))
 

@@ -130,8 +130,9 @@ class TiledEncoder:
 
 def tiled_encoder(shape, convolution):
     """Return the encoder of patches for ``convolution`` whose name, number of filters and scale ``shape`` has."""
-    sizes = shape["n_filters"], convolution.n_values
-    encoder = make_encoder(shape["encoder"], *sizes, n_steps=1, scale=shape["scale"])
+    encoder = make_encoder(
+        shape["encoder"], shape["n_filters"], convolution.n_values, n_steps=1, scale=shape["scale"]
+    )
     return TiledEncoder(encoder, convolution)
 
 

@@ -128,7 +128,9 @@ def tile_encoders(stage, learned, whitening, dtype):
     dtype : dtype
         Dtype of the codes.
     """
-    encoders = [_encoder(stage, whitening, *each, dtype) for each in learned]
+    encoders = [
+        _encoder(stage, whitening, dictionary, filters, dtype) for dictionary, filters in learned
+    ]
     numbers = sorted({each.n_maps for each in encoders})
     if len(numbers) > 1:
         raise ValueError(

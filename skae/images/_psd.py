@@ -281,8 +281,8 @@ class ConvolutionalPSD(
             shape["scale"] = scale_of_values(rows, weights)
         self.image_shape_, self.tiling_, self._shape = image_shape, shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
-        parts = self._convolution, self._make_encoder(), self._infer
-        objective = ConvolutionalObjective(*parts, self.beta)
+        encoder = self._make_encoder()
+        objective = ConvolutionalObjective(self._convolution, encoder, self._infer, self.beta)
         problem = Problem(objective, rows, weights, constant_loss=loss_of_zeros(rows, weights))
         return problem, self._last_state() if again else self._first_state(problem)
 
@@ -299,8 +299,9 @@ class ConvolutionalPSD(
 
     def _make_solver(self):
         """Return the solver that the parameters name, wrapped to keep filters at norm 1."""
-        shape = self._convolution.n_tiles * self.n_filters, self._convolution.n_values
-        return UnitAtoms(super()._make_solver(), *shape, self._alpha)
+        n_filters = self._convolution.n_tiles * self.n_filters
+        solver, n_values = super()._make_solver(), self._convolution.n_values
+        return UnitAtoms(solver, n_filters, n_values, self._alpha)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

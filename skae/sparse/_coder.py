@@ -332,8 +332,8 @@ class SparseCoder(BaseCoder):
 
     def _choose_algorithm(self, X):
         if self.algorithm == "auto":
-            limits = self.gap_tol, self.max_inference_iter
-            self.algorithm_ = fastest_algorithm(self._code_problem(self._atoms), X, *limits)
+            problem = self._code_problem(self._atoms)
+            self.algorithm_ = fastest_algorithm(problem, X, self.gap_tol, self.max_inference_iter)
 
     def _make_solver(self):
         objective = DictionaryObjective(self._n_atoms, self._code_problem, self._inference())

@@ -244,13 +244,13 @@ class PSD(BaseCoder):
             )
 
     def _make_encoder(self):
-        shape = self._shape
-        sizes = shape["n_components"], self.n_features_in_, shape["n_steps"]
-        return make_encoder(shape["encoder"], *sizes, self._scale)
+        shape, n_features = self._shape, self.n_features_in_
+        return make_encoder(
+            shape["encoder"], shape["n_components"], n_features, shape["n_steps"], self._scale
+        )
 
     def _make_solver(self):
-        shape = self._n_atoms, self.n_features_in_
-        return UnitAtoms(super()._make_solver(), *shape, self._alpha)
+        return UnitAtoms(super()._make_solver(), self._n_atoms, self.n_features_in_, self._alpha)
 
     def _problem(self, X, weights):
         objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)
