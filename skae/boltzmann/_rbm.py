@@ -33,7 +33,7 @@ from ..nn.penalties import ActivitySparsity, weight_decays
 from ..training.solvers import is_full_batch
 from ._machine import BoltzmannMachine, check_group_sums, means_to_center
 from ._partition import LogPartition, RBMParts, normalized
-from ._passes import downward, run_chains
+from ._passes import run_chains, visible_means
 
 
 @NetworkLayer.register
@@ -393,7 +393,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         else:
             visible = model.scaling.apply(X).copy()
         hidden = run_chains(model.params, model.loss, visible, model.n_outputs, n_steps, rng)
-        return downward(model, hidden) if means else model.scaling.invert(visible)
+        return visible_means(model, hidden) if means else model.scaling.invert(visible)
 
     def _as_rbm(self):
         return RBMParts(self._network.views(self._params), self._units.loss, self._base_bias)
