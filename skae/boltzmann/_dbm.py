@@ -12,12 +12,7 @@ from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.devices import fitting_parts, in_numpy, shown
 from .._estimators.fitted import by_block_of_model
-from .._estimators.fitting import (
-    MeanScore,
-    column_names,
-    fit_data,
-    unchanged_on_error,
-)
+from .._estimators.fitting import MeanScore, column_names, fit_data, unchanged_on_error
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import copies
@@ -48,11 +43,7 @@ from ._rbm import RBM
 
 @estimator
 class DBM(
-    BoltzmannMachine,
-    MeanScore,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _BaseComposition,
+    BoltzmannMachine, MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _BaseComposition
 ):
     """Deep Boltzmann machine: each hidden layer is connected with the one below and the one above.
 

@@ -53,6 +53,11 @@ def _applied(name):
     return available_if(_has(name))(method)
 
 
+def _weights_option(sample_weight):
+    """Return the weights as an option, which estimators without ``sample_weight`` do not get if there are none."""
+    return {} if sample_weight is None else {"sample_weight": computed(sample_weight)}
+
+
 class Distributed(MetaEstimatorMixin, BaseEstimator):
     """An estimator whose training is computed by the workers of a Dask cluster.
 
@@ -116,14 +121,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
     }
 
     def __init__(
-        self,
-        estimator,
-        *,
-        client=None,
-        n_parts=None,
-        sync_every=None,
-        min_workers=1,
-        timeout=60,
+        self, estimator, *, client=None, n_parts=None, sync_every=None, min_workers=1, timeout=60
     ):
         self.estimator, self.client = estimator, client
         self.n_parts, self.sync_every = n_parts, sync_every
@@ -198,8 +196,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         cluster = Cluster(client, self.min_workers, self.timeout)
         cluster.wait_for_workers()
         n_parts = self.n_parts or cluster.n_threads
-        weights = computed(sample_weight)
-        options = {} if weights is None else {"sample_weight": weights}
+        options = _weights_option(sample_weight)
         on_workers = partial(on_cluster, cluster, n_parts, self.sync_every)
         averages = (None, None) if self.sync_every is None else (self.sync_every, n_parts)
         try:
@@ -241,9 +238,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
             The score on X.
         """
         check_is_fitted(self)
-        weights = computed(sample_weight)
-        options = {} if weights is None else {"sample_weight": weights}
-        return self.estimator_.score(X, computed(y), **options)
+        return self.estimator_.score(X, computed(y), **_weights_option(sample_weight))
 
     @available_if(_has("transform"))
     def fit_transform(self, X, y=None, sample_weight=None):

@@ -261,11 +261,7 @@ def _as_reconstructed(top, x, codes, rng):
     return np.sqrt(outer) * (noise @ top.encoder.weights.T)
 
 
-_NOISE = {
-    "isotropic": _isotropic,
-    "jacobian": _along_jacobian,
-    "reconstruction": _as_reconstructed,
-}
+_NOISE = {"isotropic": _isotropic, "jacobian": _along_jacobian, "reconstruction": _as_reconstructed}
 
 
 def _decoded_states(fitted, states):

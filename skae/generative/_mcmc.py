@@ -78,11 +78,8 @@ def transition(log_density, state, step_size, n_leapfrog, rng):
         proposal, end = _trajectory(log_density, state, momentum, step_size, n_leapfrog)
         gain = proposal[1] - state[1] + _kinetic_energy(momentum) - _kinetic_energy(end)
     accepted = -rng.standard_exponential(len(x)) < gain
-    return (
-        tuple(_chosen(accepted, new, old) for new, old in zip(proposal, state)),
-        gain,
-        accepted,
-    )
+    state = tuple(_chosen(accepted, new, old) for new, old in zip(proposal, state))
+    return state, gain, accepted
 
 
 def moving(steps):

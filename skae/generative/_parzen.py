@@ -292,10 +292,7 @@ def _half_norms(rows):
 def _baselines(X_train, n_centers, random_state):
     """Return rows of the training data and k-means centers, as many as a model has samples."""
     rows = resample(
-        X_train,
-        replace=False,
-        n_samples=min(n_centers, len(X_train)),
-        random_state=random_state,
+        X_train, replace=False, n_samples=min(n_centers, len(X_train)), random_state=random_state
     )
     clusters = MiniBatchKMeans(
         min(n_centers, len(X_train) // 2), init="random", n_init=1, random_state=random_state

@@ -31,13 +31,7 @@ from .._typing import (
 from ..training.problem import Problem
 from ._convolution import Convolution, ConvolutionalObjective
 from ._map_coder import MapCoder
-from ._validation import (
-    as_floats,
-    checked_patch_size,
-    counted_images,
-    drawn_filters,
-    pair,
-)
+from ._validation import as_floats, checked_patch_size, counted_images, drawn_filters, pair
 
 _N_CHECKED_IMAGES = 4  # images whose codes the check after a fit looks at
 

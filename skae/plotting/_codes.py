@@ -72,11 +72,7 @@ class CodeDisplay:
         return cls(points=points, y=y, names=names).plot(ax=ax, cmap=cmap, scatter_kw=scatter_kw)
 
     def plot(
-        self,
-        ax: Axes | None = None,
-        *,
-        cmap: Any = None,
-        scatter_kw: dict[str, Any] | None = None,
+        self, ax: Axes | None = None, *, cmap: Any = None, scatter_kw: dict[str, Any] | None = None
     ) -> Self:
         """Draw the display.
 
