@@ -29,12 +29,13 @@ def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
         # Half the tolerance, since codes are rounded to float32 afterwards.
         _follow(finer, rows, exact, bounds, 0.5 * tol, max_iter, max_iter)
         codes[inexact] = exact
-        exact = codes[inexact].astype(np.float64)
-        residual_corr = rows.correlations - exact @ finer.gram
-        gaps[inexact] = finer.gaps(rows, residual_corr, exact, None)
+        rounded = codes[inexact].astype(np.float64)
+        residual_corr = rows.correlations - rounded @ finer.gram
+        gaps[inexact] = finer.gaps(rows, residual_corr, rounded, None)
 
 
 def _follow(problem, rows, codes, gaps, tol, max_iter, max_sets):
+    """Follow the path of each row, then correct rounding errors on at most ``max_sets`` working sets."""
     codes[:] = 0
     vectors = np.empty((6, codes.shape[1]), codes.dtype)
     buffers = PathBuffers(*vectors, vectors[-1].view(f"i{codes.itemsize}"))
