@@ -25,7 +25,7 @@ from .fit_warnings import (
 from .labels import Classes, Targets, Values
 from .reading import array_of_one_shape, is_missing, refuse_marks, refuse_unlike_numbers
 
-CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
+CLASS_WEIGHT_CONSTRAINTS = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}
 _UNLABELED = -1
 _HOW_TO_MARK = "Rows without a label have the integer -1; with labels of text y is then a list or an array of objects."
 _HOW_TO_MARK_MISSING = f"{_HOW_TO_MARK} If labels are missing as None or NaN, np.where(pandas.isna(y), -1, y) is such an array."

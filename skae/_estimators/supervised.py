@@ -37,14 +37,14 @@ from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, gathered_with_y, validated_frame
 from .label_neighbors import LabeledNeighbors
 from .labels import SupervisedData
+from .needs import LEVEL_NEED, SWAP_NEED
 from .one_pass import fit_transform
 from .reading_y import read_classes, read_values
 from .refit import check_refit, train_twice
 from .training import TrainedModel
-from .validation import OF_LEVEL, OF_SWAP
 
-# Constraints of the parameters of noise at the inputs in the joint training of all layers.
-NOISE = {
+# At the inputs, in the joint training of all layers.
+NOISE_CONSTRAINTS = {
     "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
     "corruption_level": [Interval(Real, 0, None, closed="left")],
 }
@@ -89,14 +89,14 @@ class BaseSupervised(
     fit_transform = fit_transform
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        **NOISE,
+        **NOISE_CONSTRAINTS,
         "dropout": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "frozen": [StrOptions({"all"}), Interval(Integral, 0, None, closed="left")],
         "refit": ["boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
-    _needs: ClassVar[tuple] = (OF_LEVEL, OF_SWAP)
+    _needs: ClassVar[tuple] = (LEVEL_NEED, SWAP_NEED)
     _drops_on_pixels: ClassVar[bool] = True  # with dropout='auto'
 
     # What it has in common with networks that decode, without being one.

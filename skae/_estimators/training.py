@@ -24,9 +24,9 @@ from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless
 from .fitting import BLOCK
 from .held_out import held_out_rows
 from .identity import identity
+from .needs import TRAINING_NEEDS, validate_params
 from .parameters import kind_of_seed
 from .subestimators import AsPart
-from .validation import OF_TRAINING, validate_params
 
 # Training parameters that methods of a fitted model need,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
@@ -82,7 +82,7 @@ class TrainedModel(CallbackSupportMixin):
         "resume": ["boolean"],
     }
 
-    _needs: ClassVar[tuple] = OF_TRAINING
+    _needs: ClassVar[tuple] = TRAINING_NEEDS
 
     @property
     def n_iter_(self) -> int:
@@ -137,7 +137,7 @@ class TrainedModel(CallbackSupportMixin):
         return self.learning_rate_init
 
     def _auto_step_size(self):
-        """Return the step size for ``learning_rate_init='auto'``, for estimators with ``AUTO_STEP_SIZE``."""
+        """Return the step size for ``learning_rate_init='auto'``, for estimators with ``AUTO_STEP_SIZE_CONSTRAINTS``."""
         raise NotImplementedError
 
     def _start(self, network, dtype, **options):

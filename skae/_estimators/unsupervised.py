@@ -32,8 +32,7 @@ from .identity import content
 from .layer import LayerTraining
 from .training import FIXED, parameters_of_fit
 
-# Constraints of the parameters that all such estimators have.
-CONSTRAINTS = {
+NETWORK_CONSTRAINTS = {
     "n_components": [Interval(Integral, 1, None, closed="left")],
     "standardize": [StrOptions({"auto", "columns", "shared"}), "boolean"],
     "weight_decay": [Interval(Real, 0, None, closed="left")],

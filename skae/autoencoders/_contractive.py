@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
+from .._estimators.needs import Need
 from .._estimators.parameters import estimator, resolved
-from .._estimators.validation import Need
 from ..nn.activations import make_activation
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.network import expected_squared_jacobian

@@ -11,11 +11,11 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.code_warnings import warn_of_dead_features
 from .._estimators.fitting import unchanged_on_error
-from .._estimators.parameters import AUTO_STEP_SIZE, estimator
+from .._estimators.needs import Need
+from .._estimators.parameters import AUTO_STEP_SIZE_CONSTRAINTS, estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import ProjectedAtoms
 from .._estimators.units import make_units, plain_units
-from .._estimators.validation import Need
 from .._typing import ArrayLike, MatrixLike, Schedule, Self, Standardize, StepSolverLike
 from ..nn.scaling import unscaled
 from ..nn.sparse_objective import SparseObjective
@@ -181,8 +181,8 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        **AUTO_STEP_SIZE,
-        **{name: unsupervised.CONSTRAINTS[name] for name in ("standardize", "warm_start")},
+        **AUTO_STEP_SIZE_CONSTRAINTS,
+        **{name: unsupervised.NETWORK_CONSTRAINTS[name] for name in ("standardize", "warm_start")},
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "expansion": [Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(SPARSE_TRAININGS))],

@@ -18,11 +18,11 @@ from .._estimators.fitting import (
     fit_data,
     unchanged_on_error,
 )
+from .._estimators.needs import Need
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import copies
 from .._estimators.training import SetAtEnd
-from .._estimators.validation import Need
 from .._typing import (
     ArrayLike,
     ClassNamePrefixFeaturesOutMixin,

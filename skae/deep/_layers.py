@@ -9,18 +9,17 @@ from sklearn.pipeline import make_pipeline
 from .._compat import StrOptions
 from .._estimators.layer import NetworkLayer, check_layers, kind_of_units
 from .._estimators.named_layers import check_names, of_widths
+from .._estimators.needs import Need, changed_parameters
 from .._estimators.supervised import MOST_UNITS
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
-from .._estimators.validation import Need, changed_parameters
 from .._warnings import warn
 from ..autoencoders import ContractiveAE
 
 # Training parameters that each layer has for itself when all are trained at once, or that change no result.
 _OWN = {"solver", "learning_rate_init", "random_state", "verbose", "checkpoint", "resume"}
 
-# Constraints of the parameters for the layers and their pre-training.
-LAYERS = {
+LAYER_CONSTRAINTS = {
     "layers": [list, tuple, None],
     "schedule": [StrOptions({"greedy", "simultaneous"})],
     "corrupted": [StrOptions({"code", "input"})],
@@ -37,7 +36,7 @@ def _has_noise_above(stack):
     )
 
 
-OF_NOISE_ABOVE = Need(
+NOISE_ABOVE_NEED = Need(
     "corrupted", "layers", "a DenoisingAE above the first layer", _has_noise_above
 )
 

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.needs import Need
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import copies
-from .._estimators.validation import Need
 from .._typing import ArrayLike, Corruption, MatrixLike, Self
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective

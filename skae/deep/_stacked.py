@@ -8,14 +8,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
 from .._estimators.callbacks import callbacks_passed_on
-from .._estimators.devices import CONSTRAINTS as ENGINE
-from .._estimators.devices import fitting_parts, in_numpy
+from .._estimators.devices import DEVICE_CONSTRAINTS, fitting_parts, in_numpy
 from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unchanged_on_error
+from .._estimators.needs import Need, check_params, warn_of_unused
 from .._estimators.parameters import estimator
 from .._estimators.reading import is_continuous
 from .._estimators.subestimators import copies, without_output
-from .._estimators.validation import Need, check_params, warn_of_unused
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
 from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
@@ -170,7 +169,7 @@ class StackedAE(BaseStack):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseStack._parameter_constraints,
-        **ENGINE,
+        **DEVICE_CONSTRAINTS,
         "fine_tune": [StrOptions({"reconstruction", "supervised"}), None],
     }
 

@@ -10,28 +10,27 @@ from sklearn.base import is_regressor
 
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
-from .._estimators.devices import CONSTRAINTS as ENGINE
-from .._estimators.devices import fitting_parts, in_numpy
+from .._estimators.devices import DEVICE_CONSTRAINTS, fitting_parts, in_numpy
 from .._estimators.fitting import column_names, unchanged_on_error
 from .._estimators.label_neighbors import roughness_of
 from .._estimators.layer import weights_of
+from .._estimators.needs import Need
 from .._estimators.parameters import resolved
 from .._estimators.subestimators import copies, fill
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.training import SetAtEnd
 from .._estimators.unlabeled import (
-    RECONSTRUCTION,
+    RECONSTRUCTION_CONSTRAINTS,
     new_autoencoder,
     supervised_factors,
     with_unlabeled_stratum,
 )
-from .._estimators.validation import Need
 from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
 from ..nn.network import spread_units
 from ..nn.penalties import weight_decays
 from ._layers import (
-    LAYERS,
-    OF_NOISE_ABOVE,
+    LAYER_CONSTRAINTS,
+    NOISE_ABOVE_NEED,
     check_stack,
     chosen_layers,
     downward,
@@ -64,9 +63,9 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
-        **LAYERS,
-        **RECONSTRUCTION,
-        **ENGINE,
+        **LAYER_CONSTRAINTS,
+        **RECONSTRUCTION_CONSTRAINTS,
+        **DEVICE_CONSTRAINTS,
         "pretraining": [StrOptions({"unsupervised", "supervised", "partial"}), None],
         "supervision_weight": [Interval(Real, 0, None, closed="left")],
     }
@@ -78,7 +77,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             "pretraining='unsupervised'",
             lambda self: self.pretraining in ("unsupervised", "partial"),  # the latter refuses them
         ),
-        OF_NOISE_ABOVE,
+        NOISE_ABOVE_NEED,
         Need.of_value("supervision_weight", "pretraining", "partial"),
     )
 

@@ -13,12 +13,12 @@ from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, generator, unchanged_on_error
+from .._estimators.needs import warn_of_argument
 from .._estimators.parameters import estimator
 from .._estimators.reading import validated_start
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS, fit_network
-from .._estimators.validation import warn_of_argument
+from .._estimators.unsupervised import NETWORK_CONSTRAINTS, fit_network
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, Self, Standardize
 from .._warnings import warn
 from ..nn.corruption import GaussianNoise
@@ -157,7 +157,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        **CONSTRAINTS,
+        **NETWORK_CONSTRAINTS,
         "activation": [StrOptions(set(INTEGRALS))],
         "noise": [Interval(Real, 0, None, closed="neither")],
     }

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .._estimators.fitting import generator
+from .._estimators.needs import warn_of_argument
 from .._estimators.training import parameters_of_fit
-from .._estimators.validation import warn_of_argument
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
 from ..nn.corruption import CORRUPTIONS, Swap, make_corruption
 from ..nn.losses import Gaussian

@@ -8,16 +8,21 @@ from typing import Any, ClassVar, Literal
 
 from .._arrays.namespace import spread_indices
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.devices import CONSTRAINTS as ENGINE
-from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_of_parts
+from .._estimators.devices import (
+    DEVICE_CONSTRAINTS,
+    computing,
+    fitting_parts,
+    in_numpy,
+    prototype_of_parts,
+)
 from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.parameters import estimator, resolved
-from .._estimators.reading_y import CLASS_WEIGHT, score
+from .._estimators.reading_y import CLASS_WEIGHT_CONSTRAINTS, score
 from .._estimators.subestimators import start_above, unfrozen
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
-    RECONSTRUCTION,
-    UNLABELED,
+    RECONSTRUCTION_CONSTRAINTS,
+    UNLABELED_CONSTRAINTS,
     check_unlabeled,
     need_steps,
     new_autoencoder,
@@ -33,7 +38,7 @@ from ..nn.losses import Bernoulli, Multinomial
 from ..nn.penalties import weight_decays
 from ..nn.tangent_propagation import TangentPropagation
 from ._penalty import (
-    OF_TANGENTS,
+    TANGENT_NEEDS,
     automatic_penalty,
     is_penalized,
     penalized_rows,
@@ -228,10 +233,10 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
-        **CLASS_WEIGHT,
-        **RECONSTRUCTION,
-        **UNLABELED,
-        **ENGINE,
+        **CLASS_WEIGHT_CONSTRAINTS,
+        **RECONSTRUCTION_CONSTRAINTS,
+        **UNLABELED_CONSTRAINTS,
+        **DEVICE_CONSTRAINTS,
         "base": [HasMethods("fit"), None],
         "n_tangents": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tangent_penalty": [Interval(Real, 0, None, closed="left"), str],
@@ -243,7 +248,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         "prefit": ["boolean"],
     }
 
-    _needs: ClassVar[tuple] = OF_TANGENTS
+    _needs: ClassVar[tuple] = TANGENT_NEEDS
     _drops_on_pixels: ClassVar[bool] = False
 
     score = score

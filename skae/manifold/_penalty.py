@@ -5,8 +5,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._arrays.namespace import dense
 from .._estimators.label_neighbors import LabeledNeighbors
+from .._estimators.needs import Need
 from .._estimators.parameters import resolved
-from .._estimators.validation import Need
 from .._warnings import warn
 
 _MOST_TANGENTS = 15  # with n_tangents='auto'
@@ -25,7 +25,7 @@ def is_penalized(classifier):
     return resolved(classifier.tangent_penalty, "tangent_penalty", 1.0) > 0
 
 
-OF_TANGENTS = (
+TANGENT_NEEDS = (
     Need(
         "n_tangents tangent_sampling update_tangents tangent_storage",
         "tangent_penalty",
