@@ -226,7 +226,7 @@ class BoltzmannObjective(TrainingObjective):
         logits, losses = phases.logits[:n_rows, ...], phases.losses[:n_rows]
         weights, target = phases.sample_weights[:n_rows], phases.data[:n_rows, ...]
         visible_logits(params, phases.codes[:n_rows, ...], logits, self._down)
-        self._monitored.delta(logits, target, weights, phases.no_cells, losses)
+        self._monitored.loss_and_gradient(logits, target, weights, phases.no_cells, losses)
         return dot(losses, weights) * phases.data.shape[0] / n_rows
 
     def _negative_phase(self, params, phases, rng):

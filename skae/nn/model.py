@@ -126,7 +126,7 @@ class Model:
         logits = self.network.reconstruct(self.params, target)
         values = empty(x.shape[0], target)
         weights = zeros(x.shape[0], target)
-        self.loss.delta(logits, target, weights, self._weights_of_cells(z), values)
+        self.loss.loss_and_gradient(logits, target, weights, self._weights_of_cells(z), values)
         return values
 
     def _weights_of_cells(self, z):

@@ -108,7 +108,7 @@ class Objective(TrainingObjective):
         value = 0.0
         for penalty in penalties:
             value += penalty(params, trace, seeds[1])
-        self._delta(trace, target, cell_weights)
+        self._loss_and_gradient(trace, target, cell_weights)
         value += dot(trace.losses, trace.sample_weights)
         if grad is not None:
             self._backward(params, trace, gradients)
@@ -138,14 +138,14 @@ class Objective(TrainingObjective):
     def _emphasize(self, seed, rows, out):
         self.corruption.emphasize(rows, seed, *self.emphasis, out)
 
-    def _delta(self, trace, target, cell_weights):
+    def _loss_and_gradient(self, trace, target, cell_weights):
         """Fill in the losses, and turn the logits into their gradient."""
 
         def work(rows):
             weights, losses = trace.sample_weights[rows], trace.losses[rows]
             arrays = trace.logits[rows, ...], target[rows, ...], weights
             cells = cell_weights[rows, ...] if cell_weights.shape[0] else cell_weights
-            self.loss.delta(*arrays, cells, losses)
+            self.loss.loss_and_gradient(*arrays, cells, losses)
 
         share(work, target.shape[0], ELEMENT * target.shape[1])
 
