@@ -162,7 +162,7 @@ def _take_over(self, data, base):
     """Take over the encoder of the fitted ``base``: see :func:`start_above`."""
     model = base.model_
     self.base_, self._units = base, deepcopy(model.units)  # it may be the user's
-    weights, biases, activations = zip(*model.encoder_layers())
+    weights, biases, activations = zip(*model.encoder_parameters())
     widths = [len(each) for each in weights]
     state = self._start_network(weights[0].shape[1], widths, activations, data)
     layers = [(*layer, None, None) for layer in zip(weights, biases)]
@@ -279,7 +279,7 @@ def fill_encoder(params, source):
 
 def without_output(deep, flat):
     """Return shape and parameters of the encoder in ``deep``, a network with an output layer above it."""
-    shape = {"sizes": deep.sizes[:-1], "activation": deep.names[:-1], "decoder": None}
+    shape = {"sizes": deep.sizes[:-1], "activation": deep.activation_names[:-1], "decoder": None}
     network = Network(**shape)
     params = np.empty(network.size, flat.dtype)
     fill_encoder(network.views(params), deep.views(flat))

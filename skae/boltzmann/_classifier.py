@@ -179,7 +179,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         return base
 
     def _inputs(self, X):
-        return self.base_.model_.network_inputs(X)
+        return self.base_.model_.input_rows(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

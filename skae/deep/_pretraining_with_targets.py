@@ -69,7 +69,7 @@ def pretrain_with_both(layers, data, loss, weight):
             training = layer.layer_training()
             training.set_fitted(state)
             own = problem.objective.network
-            network = _predictor(own.sizes, own.names, targets)
+            network = _predictor(own.sizes, own.activation_names, targets)
             predicting = Objective(network, loss, row_factors=factors)
             # Constant outputs of both networks have the same loss, times ``weight``.
             own_loss_of_constants = sum(layer.model_.units.constant_losses.values())

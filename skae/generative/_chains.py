@@ -218,7 +218,7 @@ class _TopLayer:
 
     Attributes
     ----------
-    encoder, decoder : Layer
+    encoder, decoder : DenseLayer
     """
 
     def __init__(self, fitted):

@@ -355,7 +355,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         network = self.base_.model_.network
         if network.decoder is not None:
             return network, self.base_.model_.flat
-        shape = {"sizes": network.sizes, "activation": network.names, "decoder": "tied"}
+        shape = {"sizes": network.sizes, "activation": network.activation_names, "decoder": "tied"}
         return new_autoencoder(shape, self._units, state)
 
     def _penalties(self, inputs, rows, data, state, constant_loss):

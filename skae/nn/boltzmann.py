@@ -29,7 +29,7 @@ from .._protocols import Observer, TrainingObjective
 from .._threads import ELEMENT, share
 from .activations import ACTIVATIONS
 from .centering import CenteredSteps
-from .layer import Layer, LayerRecord, Records, WeightRows, add_up
+from .layer import DenseLayer, LayerRecord, Records, WeightRows, add_up
 from .noise import draw_keys, fresh_keys
 
 _ROWS_PER_MONITORED = 32  # one row in 32 of a minibatch is reconstructed, to monitor training
@@ -38,13 +38,13 @@ _ROWS_PER_MONITORED = 32  # one row in 32 of a minibatch is reconstructed, to mo
 def hidden_means(params, visible, out, scale=1):
     """out <- p(h = 1 | x), with weights times ``scale``."""
     weights, bias = params.encoder_weights[0], params.encoder_biases[0]
-    Layer(_scaled(weights, scale), bias, ACTIVATIONS["sigmoid"]).forward(visible, out)
+    DenseLayer(_scaled(weights, scale), bias, ACTIVATIONS["sigmoid"]).forward(visible, out)
 
 
 def visible_logits(params, hidden, out, scale=1):
     """out <- the logits of x given h, with weights times ``scale``."""
     weights, bias = params.decoder_weights[0], params.decoder_biases[0]
-    Layer(_scaled(weights, scale).T, bias, ACTIVATIONS["identity"]).forward(hidden, out)
+    DenseLayer(_scaled(weights, scale).T, bias, ACTIVATIONS["identity"]).forward(hidden, out)
 
 
 def draw(means, rng, out):
@@ -78,7 +78,7 @@ def draw_visible(params, units, hidden, rng, out, scale=1):
         return
     weights, bias = params.decoder_weights[0], params.decoder_biases[0]
     draws = _BinaryDraws(*fresh_keys(out, rng))
-    Layer(_scaled(weights, scale).T, bias, draws).forward(hidden, out)
+    DenseLayer(_scaled(weights, scale).T, bias, draws).forward(hidden, out)
 
 
 def gibbs_step(params, units, visible, means, hidden, rng):

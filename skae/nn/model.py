@@ -46,12 +46,14 @@ class Model:
         """Number of outputs of the encoder."""
         return self.network.sizes[self.n_layers]
 
-    def encoder_layers(self):
+    def encoder_parameters(self):
         """Return weights, bias and activation of each layer of the encoder, from the lowest up."""
         params = self.params
-        return list(zip(params.encoder_weights, params.encoder_biases, self.network.names))
+        return list(
+            zip(params.encoder_weights, params.encoder_biases, self.network.activation_names)
+        )
 
-    def network_inputs(self, X):
+    def input_rows(self, X):
         """Return the network's inputs for the rows of X, which are made dense and scaled when they are taken."""
         return self.scaling.rows(X)
 

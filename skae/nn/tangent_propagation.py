@@ -261,7 +261,9 @@ class _Elementwise:
     def penalty(self, means, slopes, weights):
         """Return P = sum_ik v_i ||z_ik||^2, where z = s'(a) t, and dP/da; replace ``slopes``, t, by dP/dt."""
         t, v = slopes, weights[:, None, None]
-        first, second = (each[:, None, :] for each in self._mean_derivatives(means))  # s'(a), s''(a)
+        first, second = (
+            each[:, None, :] for each in self._mean_derivatives(means)
+        )  # s'(a), s''(a)
         z = first * t
         at_z = 2 * v * z  # dP/dz
         at_a = namespace(means).sum(second * t * at_z, axis=1)
