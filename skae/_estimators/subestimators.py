@@ -144,7 +144,7 @@ def fitted_base(whole, base, X, sample_weight, *, on_interrupt=None, rng=None):
     """
     if is_prefit(whole):
         check_prefit_for(X, base)
-        return kept(base)
+        return fitted_copy(base)
     rng = check_random_state(whole.random_state) if rng is None else rng
     return _fitted_or_kept(ready_copy("base", base, whole, rng), X, sample_weight, on_interrupt)
 
@@ -218,7 +218,7 @@ def is_ours(part):
     return type(part).__module__.partition(".")[0] == __package__.partition(".")[0]
 
 
-def kept(part):
+def fitted_copy(part):
     """Return a copy of the fitted ``part`` of a whole, which stays as it is when the user fits ``part`` anew."""
     if is_ours(part):
         return without(part)  # our fits replace attributes, and change nothing in place

@@ -131,12 +131,12 @@ class Chains(Observer):
         state.extra[self.key] = copy(self.hidden)
         return False
 
-    def kept(self, params):
+    def extra_arrays(self, params):
         """Return the chains under their key in ``state``."""
         return {self.key: self.hidden}
 
     def merge(self, parts):
-        """Take the chains in turn from ``parts``, the results of ``kept`` after steps on parts of the rows."""
+        """Take the chains in turn from ``parts``, the results of ``extra_arrays`` after steps on parts of the rows."""
         for number, part in enumerate(parts):
             self.hidden[number :: len(parts)] = part[self.key][number :: len(parts)]
 

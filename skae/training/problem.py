@@ -82,11 +82,11 @@ class Problem:
             return len(self.rows)
         return int(self.labeled[self.rows].sum())
 
-    def kept(self, params):
+    def extra_arrays(self, params):
         """Return arrays of the shapes and dtypes that observers keep in the ``extra`` of the training's state."""
         arrays = {}
         for observer in self.observers:
-            arrays |= observer.kept(params)
+            arrays |= observer.extra_arrays(params)
         return arrays
 
     def moved(self, prototype):
