@@ -67,4 +67,4 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         layers = layers_in_training(self, state, data, n_more)
         with SetAtEnd(state, self._set_state):
             pretrain(self, layers)
-        return layers.report
+        return layers.callbacks

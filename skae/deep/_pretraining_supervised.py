@@ -15,12 +15,12 @@ from ..training.problem import Problem
 from ._layers import layer_shapes
 
 
-def pretrain_with_targets(layers, data, loss):
+def pretrain_supervised(layers, data, loss):
     """Fit each layer as the hidden layer of a network that predicts targets from the codes below.
 
     Parameters
     ----------
-    layers : LayersOfNetwork
+    layers : LayersInTraining
     data : SupervisedData
     loss : Reconstruction
         Loss of the output units.
@@ -46,12 +46,12 @@ def pretrain_with_targets(layers, data, loss):
             training.train(problem, state, partial(_set_encoder, layer, network, units, seen))
 
 
-def pretrain_with_both(layers, data, loss, weight):
+def pretrain_partially_supervised(layers, data, loss, weight):
     """Fit each layer by its own objective and, on labeled rows, by how well its codes predict the targets.
 
     Parameters
     ----------
-    layers : LayersOfNetwork
+    layers : LayersInTraining
     data : SupervisedData
     loss : Reconstruction
         Loss of the output units.

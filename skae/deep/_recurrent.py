@@ -195,9 +195,9 @@ class RecurrentAE(BaseStack):
         if not self.pretraining:
             self._train(problem, state)
             return
-        report = self._pretrain(state, data, 1)
+        callbacks = self._pretrain(state, data, 1)
         self._train(problem, state)
-        report.close()
+        callbacks.close()
 
     @property
     def _network(self):

@@ -252,12 +252,12 @@ class StackedAE(BaseStack):
             corruption=corruption,
             penalties=weight_decays(self.weight_decay),
         )
-        report = self._pretrain(state, data, bool(self.fine_tune))
+        callbacks = self._pretrain(state, data, bool(self.fine_tune))
         if self.fine_tune:
             constant_loss = self._units.constant_loss
             problem = Problem(objective, inputs, data.sample_weight, constant_loss=constant_loss)
             self._train(problem, state)
-        report.close()
+        callbacks.close()
 
     def _remember_parameters(self):
         """Store the parameters of training, with the corruption that the layers together have seen."""

@@ -39,7 +39,7 @@ from ._layers import (
     units_of,
 )
 from ._pretraining import layers_in_training, pretrain
-from ._pretraining_with_targets import pretrain_with_both, pretrain_with_targets
+from ._pretraining_supervised import pretrain_partially_supervised, pretrain_supervised
 
 # 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge, where y is rough, and the factor of 'auto'
 # epochs where it is smooth.
@@ -153,24 +153,24 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
     def _learn(self, data, state):
         """Train the layers, and then all of them together."""
         if self.pretraining is None:
-            self._train_together(data, state)
+            self._fine_tune(data, state)
             return
         layers = layers_in_training(self, state, data, 1 + self.refit)
         with SetAtEnd(state, self._set_state):
             self._pretrain(layers, data)
-        self._train_together(data, state)
-        layers.report.close()
+        self._fine_tune(data, state)
+        layers.callbacks.close()
 
     def _pretrain(self, layers, data):
-        """Fit the ``LayersOfNetwork``."""
+        """Fit the ``LayersInTraining``."""
         if self.pretraining == "unsupervised":
             pretrain(self, layers)
         elif self.pretraining == "supervised":
-            pretrain_with_targets(layers, data, self._output_units)
+            pretrain_supervised(layers, data, self._output_units)
         else:
-            pretrain_with_both(layers, data, self._output_units, self.supervision_weight)
+            pretrain_partially_supervised(layers, data, self._output_units, self.supervision_weight)
 
-    def _train_together(self, data, state):
+    def _fine_tune(self, data, state):
         """Train all layers and the output layer, starting from ``state``; unlabeled rows only if X is reconstructed."""
         constant_loss, roughness = data.constant_loss(), self._roughness(data)
         options = {

@@ -285,10 +285,10 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             self._check_solver()
             data = self._validated_data(X, y, sample_weight)
             data.targets.loss = self._output_loss()
-            self._train_together(data, start_above(self, data, self._checked_base()))
+            self._fine_tune(data, start_above(self, data, self._checked_base()))
         return self
 
-    def _train_together(self, data, state):
+    def _fine_tune(self, data, state):
         """Train all layers and the output layer with the tangent penalty, starting from ``state``."""
         inputs, constant_loss = self._inputs(data.X), data.constant_loss()
         n_unlabeled = len(data.targets.labeled) if self.penalize_unlabeled else 0
