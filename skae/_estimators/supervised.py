@@ -263,7 +263,7 @@ class BaseSupervised(
         """
         inputs = self._inputs(data.X)
         # Masked cells would hide the small differences between columns that nearly depend on each other.
-        unmasked = self._has_few_directions(inputs) and self.corruption == "auto"
+        unmasked = self._warn_of_few_directions(inputs) and self.corruption == "auto"
         objective = Objective(
             self._network,
             self._output_units,
@@ -304,7 +304,7 @@ class BaseSupervised(
         """The number of the lowest layers that are not trained: int."""
         return self._network.depth - 1 if self.frozen == "all" else self.frozen
 
-    def _has_few_directions(self, inputs):
+    def _warn_of_few_directions(self, inputs):
         """Return whether a few directions have nearly all variance of ``inputs`` that are mostly real, and warn then."""
         if np.mean(self._units.gaussian_inputs) < _MOSTLY_REAL:
             return False

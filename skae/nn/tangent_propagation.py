@@ -82,7 +82,10 @@ class TangentPropagation(Penalty):
         directions = reshape(passes.directions, shape)
         self.directions(trace.batch.indices, trace.clean, kept.samples, seed, directions)
         slopes = passes.slopes()
-        value, at_logits[samples, ...] = self._penalty(means, slopes, weights)
+        value, gradient = self._outputs.penalty(means, slopes, weights)
+        value, factor = bounded(value, self.largest, means)
+        slopes *= factor
+        at_logits[samples, ...] = gradient * factor
         passes.backward()
         return value
 
@@ -109,16 +112,6 @@ class TangentPropagation(Penalty):
             record.delta_terms.append(tangents.delta)
         trace.encoder[-1].delta_terms.append(at_logits)
         return memory, at_logits
-
-    def _penalty(self, means, slopes, weights):
-        """Return the penalty, or what replaces a large one, and the gradient at the logits.
-
-        Replace ``slopes``, of shape (n_samples, n_directions, n_outputs), by the gradient at them.
-        """
-        value, at_logits = self._outputs.penalty(means, slopes, weights)
-        value, factor = bounded(value, self.largest, means)
-        slopes *= factor
-        return value, at_logits * factor
 
     def draw(self, n_samples, seed):
         """Return the random numbers that the directions of ``n_samples`` samples take, in int64."""
