@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import some_rows
 from .._compat import Interval, StrOptions, _fit_context
-from .._estimators import unsupervised
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, generator, unchanged_on_error
 from .._estimators.needs import warn_of_argument
@@ -18,7 +17,7 @@ from .._estimators.parameters import estimator
 from .._estimators.reading import validated_start
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import NETWORK_CONSTRAINTS, fit_network
+from .._estimators.unsupervised import NETWORK_CONSTRAINTS, fit_network, partial_fit
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, Self, Standardize
 from .._warnings import warn
 from ..nn.corruption import GaussianNoise
@@ -193,7 +192,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
             self._low_energy = float(np.quantile(energies, 0.25))
         return self
 
-    partial_fit = unsupervised.partial_fit
+    partial_fit = partial_fit
 
     def energy(self, X: MatrixLike) -> FloatArray:
         """Return E(x), whose negative gradient by scaled columns is (r(x) - x) / noise^2.
