@@ -271,8 +271,8 @@ class ContractiveAE(BaseAutoEncoder):
         if self.contracted == "reconstruction":
             if not units.loss.elementwise:
                 raise ValueError(
-                    "contracted='reconstruction' needs output units that do not share a sum: use "
-                    "loss='gaussian' or 'bernoulli', or contracted='code'."
+                    "contracted='reconstruction' cannot have columns with a multinomial loss, whose reconstructions depend on "
+                    "each other: use loss='gaussian' or 'bernoulli', or contracted='code'."
                 )
             return JacobianContraction(
                 strength, network, n_directions=self._directions(network), loss=units.loss

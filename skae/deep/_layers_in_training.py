@@ -117,6 +117,6 @@ class LayersInTraining:
         for name, layer, _ in self._layers[1:]:
             if layer.layer_training().weighs_cells:
                 raise ValueError(
-                    "corrupted='input' changes no single cell of the codes: the layer "
-                    f"{name!r} must have emphasis=None."
+                    f"corrupted='input' adds the noise to X, so that no cells of the codes are corrupted, which the emphasis of the "
+                    f"layer {name!r} needs: set its emphasis=None, or corrupted='code'."
                 )

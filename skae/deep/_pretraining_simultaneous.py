@@ -72,8 +72,11 @@ def _joint_training(layers, together, checkpoint, resume):
     """Return a training with the parameters of the first layer, but with the solver of each layer for its part."""
     _warn_of_ignored_parameters(layers)
     solvers = [layer.layer_training().make_solver() for _, layer, _ in layers]
-    if any(isinstance(solver, LBFGS) for solver, _ in solvers):
-        raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
+    for (name, _, _), (solver, _) in zip(layers, solvers):
+        if isinstance(solver, LBFGS):
+            raise ValueError(
+                f"schedule='simultaneous' needs a solver of minibatches in each layer, such as 'adam': {name!r} has 'lbfgs'."
+            )
     (_, first, _), *_ = layers
     options = {field.name: getattr(first, field.name) for field in fields(TrainedModel)}
     options |= {"solver": JointSolver(solvers, together.ends), "learning_rate_init": 1.0}

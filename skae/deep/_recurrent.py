@@ -174,7 +174,7 @@ class RecurrentAE(BaseStack):
             self.layers_ = copies(chosen_layers(self), self)
             widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:
-                raise ValueError("layers of a RecurrentAE must be two or more.")
+                raise ValueError(f"RecurrentAE needs two layers or more; got {len(widths)}.")
             sizes = (self._units.scaling.n_inputs, *widths)
             self._shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
             self._learn(data)

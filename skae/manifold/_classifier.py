@@ -354,7 +354,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         if self.output == "softmax" and not self._kind.multilabel:
             return Multinomial
         if self.penalize_unlabeled is True:
-            raise ValueError("penalize_unlabeled=True needs output='softmax' and one label a row.")
+            raise ValueError(
+                "penalize_unlabeled=True needs output='softmax', and y with one class for each row: set it to 'auto' or False."
+            )
         return Bernoulli
 
     def _base_autoencoder(self, state):
@@ -384,17 +386,10 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         """Return the ``TangentStore`` of the tangents at ``rows`` of the encoder in ``state``."""
         network, prototype = self._network, prototype_of_parts()
         n_inputs, *_, n_units, _ = network.sizes
-        store = TangentStore(
-            network,
-            inputs,
-            rows,
-            resolved_n_tangents(self.n_tangents, n_inputs, n_units),
-            dtype=self.tangent_storage,
-            random=self.tangent_sampling == "random",
-            tol=_TOL,
-            seed=state.seed,
-            prototype=prototype,
-        )
+        n_tangents = resolved_n_tangents(self.n_tangents, n_inputs, n_units)
+        options = {"dtype": self.tangent_storage, "random": self.tangent_sampling == "random"}
+        options |= {"tol": _TOL, "seed": state.seed, "prototype": prototype}
+        store = TangentStore(network, inputs, rows, n_tangents, **options)
         with nullcontext() if prototype is None else computing(self, prototype, inputs.dtype):
             store.update(state.params)
         return store

@@ -56,7 +56,7 @@ def resolved_n_tangents(n_tangents, n_inputs, n_units):
         return min(_MOST_TANGENTS, max(1, width // 2))
     if n_tangents > width:
         raise ValueError(
-            f"n_tangents={n_tangents} is more than varying features or code units, {width}."
+            f"n_tangents={n_tangents} must be at most {width}: the columns of X that vary, or the units of the code, are no more."
         )
     return n_tangents
 
