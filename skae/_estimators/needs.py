@@ -110,15 +110,11 @@ def _takes_steps(estimator):
     return not is_full_batch(estimator.solver)
 
 
-def _has_level(estimator):
-    return isinstance(estimator.corruption, str) and estimator.corruption in CORRUPTIONS
-
-
 LEVEL_NEED = Need(
     "corruption_level",
     "corruption",
     f"a corruption from {', '.join(map(repr, CORRUPTIONS))}",
-    _has_level,
+    lambda self: isinstance(self.corruption, str) and self.corruption in CORRUPTIONS,
 )
 
 SWAP_NEED = Need(

@@ -17,7 +17,7 @@ from ..nn.scaling import unscaled
 from ..training.checkpoint import Checkpoint
 from ..training.full_batch import minimize_full_batch
 from ..training.loop import Stopping, TrainingState, Verbose, minimize
-from ..training.solvers import LBFGS, SCHEDULES, SOLVERS, auto_epochs, watches
+from ..training.solvers import LBFGS, SCHEDULES, SOLVERS, auto_epochs, idle_steps
 from .callbacks import Callbacks
 from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
@@ -201,7 +201,7 @@ class TrainedModel(CallbackSupportMixin):
             # A warm start continues from the last fit, and not from the file of an earlier training.
             state, n_before = stored, stored.n_epochs
         # 2. Who observes it.
-        reporters = [*self._reporters(problem.rows, epochs.stop), *watches(self.solver, state)]
+        reporters = [*self._reporters(problem.rows, epochs.stop), *idle_steps(self.solver, state)]
         checkpoints = [] if checkpoint is None else [checkpoint]
         set_state = set_state or self._set_state
         callbacks = []

@@ -21,7 +21,7 @@ from .._estimators.fitting import (
 from .._estimators.needs import Need
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
-from .._estimators.subestimators import copies
+from .._estimators.subestimators import ready_layers
 from .._estimators.training import SetAtEnd
 from .._typing import (
     ArrayLike,
@@ -210,7 +210,7 @@ class DBM(
             make_units = layers[0][1].layer_training().make_units
             self._units = make_units(data.X, data.frame, data.sample_weight)
             self._units.check(data.X, column_names(self, data.X), warns=False)
-            self.layers_ = double_weights(copies(layers, self))
+            self.layers_ = double_weights(ready_layers(layers, self))
             widths = [layer.n_components for _, layer in self.layers_]
             self._sizes = (self._units.scaling.n_inputs, *widths)
             self._learn(data)

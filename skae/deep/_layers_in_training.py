@@ -9,7 +9,7 @@ from .._estimators.callbacks import end_callbacks
 from .._estimators.devices import computing, prototype_of_parts
 from .._estimators.fitting import by_block, is_fitted
 from .._estimators.layer import NetworkLayer, weights_of
-from .._estimators.subestimators import fill
+from .._estimators.subestimators import fill_layers
 
 
 class LayersInTraining:
@@ -67,7 +67,7 @@ class LayersInTraining:
 
     def copy_weights(self, layer, start):
         """Copy the weights of ``layer`` to the network, from its layer ``start`` on."""
-        fill(self.model.params, start, weights_of(layer, self.model.network.sizes[start]))
+        fill_layers(self.model.params, start, weights_of(layer, self.model.network.sizes[start]))
 
     @property
     def rows(self):

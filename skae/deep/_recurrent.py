@@ -7,7 +7,7 @@ from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.needs import Need
 from .._estimators.parameters import estimator
-from .._estimators.subestimators import copies
+from .._estimators.subestimators import ready_layers
 from .._typing import ArrayLike, Corruption, MatrixLike, Self
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
@@ -171,7 +171,7 @@ class RecurrentAE(BaseStack):
         with unchanged_on_error(self):
             check_stack(self)
             data = self._validated_data(X, sample_weight)
-            self.layers_ = copies(chosen_layers(self), self)
+            self.layers_ = ready_layers(chosen_layers(self), self)
             widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:
                 raise ValueError(f"RecurrentAE needs two layers or more; got {len(widths)}.")

@@ -14,7 +14,7 @@ from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unch
 from .._estimators.needs import Need, check_params, warn_of_unused
 from .._estimators.parameters import estimator
 from .._estimators.reading import is_continuous
-from .._estimators.subestimators import copies, without_output
+from .._estimators.subestimators import ready_layers, without_output
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
 from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
@@ -233,7 +233,7 @@ class StackedAE(BaseStack):
             corruption = make_corruption(
                 self.corruption, self.corruption_level, self._units.groups, self._units.limits
             )
-        self.layers_ = copies(chosen_layers(self), self)
+        self.layers_ = ready_layers(chosen_layers(self), self)
         widths, activations = layer_shapes(self.layers_)
         self._shape = {
             "sizes": (self._units.scaling.n_inputs, *widths),

@@ -16,7 +16,7 @@ from .._estimators.label_neighbors import roughness_of
 from .._estimators.layer import weights_of
 from .._estimators.needs import Need
 from .._estimators.parameters import resolved
-from .._estimators.subestimators import copies, fill
+from .._estimators.subestimators import fill_layers, ready_layers
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.training import SetAtEnd
 from .._estimators.unlabeled import (
@@ -136,7 +136,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             self._units = self._units_of_first_layer(layers[0][1], data)
             if self.reconstruction_weight:
                 self._units.check(data.X, column_names(self, data.X), warns=False)
-            self.layers_ = copies(layers, self)
+            self.layers_ = ready_layers(layers, self)
             n_inputs, shapes = self._units.scaling.n_inputs, layer_shapes(self.layers_)
             state = self._start_network(n_inputs, *shapes, data)
             self._learn(data, state)
@@ -232,6 +232,6 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         start = 0
         for _, layer in self.layers_ if self.pretraining else ():
             weights = weights_of(layer, network.sizes[start])
-            fill(network.views(flat), start, weights)
+            fill_layers(network.views(flat), start, weights)
             start += len(weights)
         return network, flat
