@@ -222,7 +222,7 @@ class BaseSupervised(
         }
         self._output_units = Reconstruction([targets.loss(np.arange(n_outputs))])
         network = self._network
-        state = self._start(network, targets.values.dtype)
+        state = self._initial_state(network, targets.values.dtype)
         # Random weights of the output layer would change the layers below before it has learned anything.
         params = network.views(state.params)
         params.encoder_weights[-1][...] = params.encoder_biases[-1][...] = 0

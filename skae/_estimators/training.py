@@ -140,7 +140,7 @@ class TrainedModel(CallbackSupportMixin):
         """Return the step size for ``learning_rate_init='auto'``, for estimators with ``AUTO_STEP_SIZE_CONSTRAINTS``."""
         raise NotImplementedError
 
-    def _start(self, network, dtype, **options):
+    def _initial_state(self, network, dtype, **options):
         """Return the state before the first step, with ``options`` for the network's initial parameters."""
         seed, rng = self._seed()
         return self._new_state(network.initial(rng, dtype, **options), seed, rng)

@@ -128,7 +128,7 @@ def layer_training(self, **facts):
     return LayerTraining(
         make_units=self._make_units,
         begin=partial(begin, self),
-        start=self._start,
+        initial_state=self._initial_state,
         make_solver=lambda: (self._make_solver(), self._step_size()),
         train=self._train,
         set_fitted=partial(_set_fitted, self),

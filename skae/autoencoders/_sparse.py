@@ -335,7 +335,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
 
     def _first_state(self, rows, sample_weight):
         """Return the state before the first step, in which the encoder sees deviations from the columns' means."""
-        state = self._start(self._network, rows.dtype)
+        state = self._initial_state(self._network, rows.dtype)
         params = self._network.views(state.params)
         params.thresholds[...] = self._network.training.initial_thresholds(self.alpha)
         params.decoder_biases[0][...] = self._units.base_logits

@@ -321,7 +321,7 @@ class DBM(
     def _learn(self, data):
         rows, dtype = self._units.scaling.rows(data.X), data.X.dtype
         network, mask = self._machine.network, self._machine.mask()
-        state = self._start(network, dtype)
+        state = self._initial_state(network, dtype)
         params = network.views(state.params)
         if mask is not None:
             params.encoder_weights[0][...] *= mask

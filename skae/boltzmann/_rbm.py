@@ -354,7 +354,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         check_group_sums(rows, self._units.loss)
         # Not an array: attributes that are arrays would have to be of the library of X.
         self._base_rates = Constant(self._units.base_logits.astype(rows.dtype))
-        return self._start(self._network, rows.dtype, output_bias=self._base_bias)
+        return self._initial_state(self._network, rows.dtype, output_bias=self._base_bias)
 
     def _make_units(self, X, frame, sample_weight):
         """Return how the network sees the columns of the validated X, which was ``frame``."""

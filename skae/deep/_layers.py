@@ -55,14 +55,8 @@ def check_stack(stack):
     check_losses(layers)
 
 
-def layer_shapes(layers):
-    """Return widths and activations of the whole encoder.
-
-    Returns
-    -------
-    shapes : list of (int, str)
-        From the input to the code.
-    """
+def encoder_shape(layers):
+    """Return the widths and the activations of the whole encoder, from the input to the code."""
     pairs = [pair for _, layer in layers for pair in layer.layer_shapes()]
     widths, activations = zip(*pairs)
     return widths, activations

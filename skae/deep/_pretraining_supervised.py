@@ -12,7 +12,7 @@ from ..nn.composition import SharedEncoder
 from ..nn.network import Network
 from ..nn.objective import Objective
 from ..training.problem import Problem
-from ._layers import layer_shapes
+from ._layers import encoder_shape
 
 
 def pretrain_supervised(layers, data, loss):
@@ -28,7 +28,7 @@ def pretrain_supervised(layers, data, loss):
     layers.check_networks("pretraining='supervised'")
     for name, layer, start in layers:
         codes = layers.codes(start)
-        widths, activations = layer_shapes([(name, layer)])
+        widths, activations = encoder_shape([(name, layer)])
         network = _predictor((codes.shape[1], *widths), activations, data.targets)
         problem = Problem(
             Objective(network, loss),
@@ -41,7 +41,7 @@ def pretrain_supervised(layers, data, loss):
         seen = codes if start else layers.data.for_part()[0]
         units = plain_units(codes.shape[1]) if start else layers.model.units
         training = layer.layer_training()
-        state = training.start(network, codes.dtype)
+        state = training.initial_state(network, codes.dtype)
         with layers.fitting(name, layer, start):
             training.train(problem, state, partial(_set_encoder, layer, network, units, seen))
 

@@ -15,7 +15,7 @@ from ..nn.penalties import weight_decays
 from ..nn.recurrent import RecurrentNetwork
 from ..training.problem import Problem
 from ._base import BaseStack
-from ._layers import check_stack, chosen_layers, layer_shapes
+from ._layers import check_stack, chosen_layers, encoder_shape
 
 
 @estimator
@@ -172,7 +172,7 @@ class RecurrentAE(BaseStack):
             check_stack(self)
             data = self._validated_data(X, sample_weight)
             self.layers_ = ready_layers(chosen_layers(self), self)
-            widths, activations = layer_shapes(self.layers_)
+            widths, activations = encoder_shape(self.layers_)
             if len(widths) < 2:
                 raise ValueError(f"RecurrentAE needs two layers or more; got {len(widths)}.")
             sizes = (self._units.scaling.n_inputs, *widths)
@@ -182,7 +182,7 @@ class RecurrentAE(BaseStack):
 
     def _learn(self, data):
         network = self._network
-        state = self._start(network, data.X.dtype)
+        state = self._initial_state(network, data.X.dtype)
         objective = Objective(
             network,
             self._units.loss,

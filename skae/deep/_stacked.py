@@ -22,7 +22,7 @@ from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
-from ._layers import check_stack, chosen_layers, downward, layer_shapes
+from ._layers import check_stack, chosen_layers, downward, encoder_shape
 from ._regressor import StackedAERegressor
 
 
@@ -234,7 +234,7 @@ class StackedAE(BaseStack):
                 self.corruption, self.corruption_level, self._units.groups, self._units.limits
             )
         self.layers_ = ready_layers(chosen_layers(self), self)
-        widths, activations = layer_shapes(self.layers_)
+        widths, activations = encoder_shape(self.layers_)
         self._shape = {
             "sizes": (self._units.scaling.n_inputs, *widths),
             "activation": activations,
@@ -245,7 +245,7 @@ class StackedAE(BaseStack):
         if self._as_part.name is None:  # else the whole warns
             warn_of_few_directions(inputs, self._units, type(self).__name__)
         network = self._network
-        state = self._start(network, data.X.dtype)
+        state = self._initial_state(network, data.X.dtype)
         objective = Objective(
             network,
             self._units.loss,

@@ -34,7 +34,7 @@ from ._layers import (
     check_stack,
     chosen_layers,
     downward,
-    layer_shapes,
+    encoder_shape,
     ties,
     units_of,
 )
@@ -137,7 +137,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             if self.reconstruction_weight:
                 self._units.check(data.X, column_names(self, data.X), warns=False)
             self.layers_ = ready_layers(layers, self)
-            n_inputs, shapes = self._units.scaling.n_inputs, layer_shapes(self.layers_)
+            n_inputs, shapes = self._units.scaling.n_inputs, encoder_shape(self.layers_)
             state = self._start_network(n_inputs, *shapes, data)
             self._learn(data, state)
         return self
@@ -221,7 +221,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     def _autoencoder(self, state):
         """Return a network of all encoders and decoders end to end, and its parameters."""
-        widths, activations = layer_shapes(self.layers_)
+        widths, activations = encoder_shape(self.layers_)
         shape = {
             "sizes": (self._units.scaling.n_inputs, *widths),
             "activation": activations,

@@ -357,7 +357,9 @@ class EnergyAE(TrainedModel, FittedNetwork):
         """Return the initial state for scaled rows: outputs are the means of the columns."""
         self._noise = self.noise
         self._moments = column_moments(rows, sample_weight)
-        return self._start(self._network, rows.dtype, output_bias=self._moments[0] / self.noise)
+        return self._initial_state(
+            self._network, rows.dtype, output_bias=self._moments[0] / self.noise
+        )
 
     # The network works in multiples of the noise.
 

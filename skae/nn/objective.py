@@ -82,10 +82,9 @@ class Objective(TrainingObjective):
         if self._is_new:
             corruption, penalties = self._checked(flat)
         params, gradients = self._views(flat, grad)
-        trace, clean, target, cell_weights = self._workspace(len(batch), flat)
+        trace, target, cell_weights = self._workspace(len(batch), flat)
         trace.start()
-        trace.batch, trace.clean, trace.rng = batch, clean, rng
-        seeds = batch.seeds(rng)
+        trace.batch, trace.rng, clean, seeds = batch, rng, trace.clean, batch.seeds(rng)
         # 1. The rows of the batch, with their weights and targets.
         batch.weights(out=trace.sample_weights)
         if self.row_factors is not None:
@@ -150,18 +149,18 @@ class Objective(TrainingObjective):
         share(work, target.shape[0], ELEMENT * target.shape[1])
 
     def _workspace(self, n_samples, flat):
-        """Return a trace and three buffers for batches of this size: clean rows, targets and weights of cells.
+        """Return a trace and two buffers for batches of this size: targets and weights of cells.
 
-        Clean rows are the inputs of the trace if nothing corrupts them, and are the targets of reconstructions. Weights
-        of cells are empty if all are 1.
+        The clean rows in the trace are its inputs if nothing corrupts them, and are the targets of reconstructions.
+        Weights of cells are empty if all are 1.
         """
         key = n_samples, array_kind(flat)
         if key not in self._workspaces:
             trace = self.network.trace(n_samples, flat, self.penalties)
-            clean = trace.inputs if self.corruption is None else empty_like(trace.inputs)
-            target = clean if self.network.decoder else empty_like(trace.logits)
+            trace.clean = trace.inputs if self.corruption is None else empty_like(trace.inputs)
+            target = trace.clean if self.network.decoder else empty_like(trace.logits)
             shape = trace.inputs.shape if self.emphasis is not None else (0, 0)
-            self._workspaces[key] = trace, clean, target, empty(shape, flat)
+            self._workspaces[key] = trace, target, empty(shape, flat)
         return self._workspaces[key]
 
 

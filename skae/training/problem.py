@@ -19,7 +19,7 @@ class Problem:
     Parameters
     ----------
     objective : TrainingObjective
-    X : C-ordered ndarray or CSR matrix of shape (n_samples, n_features)
+    X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
     sample_weight : ndarray of shape (n_samples,) or None
     targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
         Targets to predict from X, if any.
