@@ -170,10 +170,10 @@ def start_above(self, data, base):
 def _take_over(self, data, base):
     """Take over the encoder of the fitted ``base``: see :func:`start_above`."""
     model = base.model_
-    self.base_, self._units = base, deepcopy(model.units)  # it may be the user's
+    self.base_, units = base, deepcopy(model.units)  # it may be the user's
     weights, biases, activations = zip(*model.encoder_parameters())
-    widths = [len(each) for each in weights]
-    state = self._start_network(weights[0].shape[1], widths, activations, data)
+    sizes = (weights[0].shape[1], *map(len, weights))
+    state = self._start_network(units, sizes, activations, data)
     layers = [(*layer, None, None) for layer in zip(weights, biases)]
     fill_layers(self._network.views(state.params), 0, layers)
     self._set_state(state)

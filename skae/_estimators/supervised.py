@@ -205,9 +205,12 @@ class BaseSupervised(
             )
         return SupervisedData(X, weights, frame, sample_weight, balanced, targets)
 
-    def _start_network(self, n_inputs, widths, activations, data):
-        """Set the network, of an encoder and an output layer, and its output units; return the state before the first step."""
-        targets = data.targets
+    def _start_network(self, units, sizes, activations, data):
+        """Set the network, of an encoder and an output layer, and its units; return the state before the first step.
+
+        ``sizes`` are the widths from the input to the code.
+        """
+        self._units, targets, (_, *widths) = units, data.targets, sizes
         n_outputs = targets.values.shape[1]
         if self.frozen != "all" and self.frozen > len(widths):
             raise ValueError(
@@ -215,7 +218,7 @@ class BaseSupervised(
             )
         dropout = self._automatic_dropout(widths, data) if self.dropout == "auto" else self.dropout
         self._shape = {
-            "sizes": (n_inputs, *widths, n_outputs),
+            "sizes": (*sizes, n_outputs),
             "activation": (*activations, "identity"),
             "decoder": None,
             "dropout": dropout,

@@ -52,12 +52,12 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         return n_epochs or max(getattr(layer, "n_iter_", 0) for _, layer in self.layers_)
 
     def _validated_data(self, frame, sample_weight):
-        """Return the ``FitData`` of X, and set the ``Units`` in which the first layer sees it."""
+        """Return the ``FitData`` of X, and the ``Units`` in which the first layer sees it."""
         data = fit_data(self, frame, sample_weight)
         first = chosen_layers(self)[0][1]
-        self._units = units_of(first, data.X, data.frame, data.sample_weight)
-        self._units.check(data.X, column_names(self, data.X), warns=False)
-        return data
+        units = units_of(first, data.X, data.frame, data.sample_weight)
+        units.check(data.X, column_names(self, data.X), warns=False)
+        return data, units
 
     def _pretrain(self, state, data, n_more):
         """Fit the layers to ``data``, and put their weights into ``state``.

@@ -170,28 +170,24 @@ class RecurrentAE(BaseStack):
         """
         with unchanged_on_error(self):
             check_stack(self)
-            data = self._validated_data(X, sample_weight)
+            data, units = self._validated_data(X, sample_weight)
             self.layers_ = ready_layers(chosen_layers(self), self)
             widths, activations = encoder_shape(self.layers_)
             if len(widths) < 2:
                 raise ValueError(f"RecurrentAE needs two layers or more; got {len(widths)}.")
-            sizes = (self._units.scaling.n_inputs, *widths)
-            self._shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
-            self._learn(data)
+            sizes = (units.scaling.n_inputs, *widths)
+            shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
+            self._set_network(units, shape)
+            self._learn(data, units)
         return self
 
-    def _learn(self, data):
+    def _learn(self, data, units):
         network = self._network
         state = self._initial_state(network, data.X.dtype)
-        objective = Objective(
-            network,
-            self._units.loss,
-            corruption=make_corruption(
-                self.corruption, self.corruption_level, self._units.groups, self._units.limits
-            ),
-            penalties=weight_decays(self.weight_decay),
-        )
-        problem = Problem(objective, self._units.scaling.rows(data.X), data.sample_weight)
+        noise = self.corruption, self.corruption_level, units.groups, units.limits
+        corruption, penalties = make_corruption(*noise), weight_decays(self.weight_decay)
+        objective = Objective(network, units.loss, corruption=corruption, penalties=penalties)
+        problem = Problem(objective, units.scaling.rows(data.X), data.sample_weight)
         if not self.pretraining:
             self._train(problem, state)
             return

@@ -227,35 +227,32 @@ class StackedAE(BaseStack):
 
     def _fit_autoencoder(self, X, sample_weight):
         vars(self).pop("predictor_", None)
-        data = self._validated_data(X, sample_weight)
+        data, units = self._validated_data(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
             corruption = make_corruption(
-                self.corruption, self.corruption_level, self._units.groups, self._units.limits
+                self.corruption, self.corruption_level, units.groups, units.limits
             )
         self.layers_ = ready_layers(chosen_layers(self), self)
         widths, activations = encoder_shape(self.layers_)
-        self._shape = {
-            "sizes": (self._units.scaling.n_inputs, *widths),
+        shape = {
+            "sizes": (units.scaling.n_inputs, *widths),
             "activation": activations,
             "decoder": "untied",
             "downward": None if self.fine_tune else downward(self.layers_),
         }
-        inputs = self._units.scaling.rows(data.X)
+        self._set_network(units, shape)
+        inputs = units.scaling.rows(data.X)
         if self._as_part.name is None:  # else the whole warns
-            warn_of_few_directions(inputs, self._units, type(self).__name__)
+            warn_of_few_directions(inputs, units, type(self).__name__)
         network = self._network
         state = self._initial_state(network, data.X.dtype)
-        objective = Objective(
-            network,
-            self._units.loss,
-            corruption=corruption,
-            penalties=weight_decays(self.weight_decay),
-        )
+        penalties = weight_decays(self.weight_decay)
+        objective = Objective(network, units.loss, corruption=corruption, penalties=penalties)
         callbacks = self._pretrain(state, data, bool(self.fine_tune))
         if self.fine_tune:
-            constant_loss = self._units.constant_loss
-            problem = Problem(objective, inputs, data.sample_weight, constant_loss=constant_loss)
+            loss = units.constant_loss
+            problem = Problem(objective, inputs, data.sample_weight, constant_loss=loss)
             self._train(problem, state)
         callbacks.close()
 

@@ -133,12 +133,13 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             self._check_parameters()
             data = self._validated_data(X, y, sample_weight)
             layers = chosen_layers(self, units_below_outputs(self.n_features_in_))
-            self._units = self._units_of_first_layer(layers[0][1], data)
+            units = self._units_of_first_layer(layers[0][1], data)
             if self.reconstruction_weight:
-                self._units.check(data.X, column_names(self, data.X), warns=False)
+                units.check(data.X, column_names(self, data.X), warns=False)
             self.layers_ = ready_layers(layers, self)
-            n_inputs, shapes = self._units.scaling.n_inputs, encoder_shape(self.layers_)
-            state = self._start_network(n_inputs, *shapes, data)
+            widths, activations = encoder_shape(self.layers_)
+            sizes = (units.scaling.n_inputs, *widths)
+            state = self._start_network(units, sizes, activations, data)
             self._learn(data, state)
         return self
 
