@@ -10,7 +10,7 @@ from .._compat import Interval, StrOptions
 from .._estimators.needs import LEVEL_NEED, SWAP_NEED
 from .._estimators.parameters import AUTO_STEP_SIZE_CONSTRAINTS, estimator
 from .._typing import Corruption
-from ..nn.corruption import CORRUPTIONS, make_corruption
+from ..nn.corruption import CORRUPTIONS
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ._base import BaseAutoEncoder
@@ -207,7 +207,7 @@ class DenoisingAE(BaseAutoEncoder):
 
     def _make_noise(self, units):
         """Return the corruption of columns in these ``Units``."""
-        return make_corruption(self.corruption, self.corruption_level, units.groups, units.limits)
+        return units.make_corruption(self.corruption, self.corruption_level)
 
     def layer_training(self):
         """Return how a stack may train the network of this layer.

@@ -9,7 +9,7 @@ from .._estimators.needs import Need
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import ready_layers
 from .._typing import ArrayLike, Corruption, MatrixLike, Self
-from ..nn.corruption import CORRUPTIONS, make_corruption
+from ..nn.corruption import CORRUPTIONS
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.recurrent import RecurrentNetwork
@@ -184,8 +184,8 @@ class RecurrentAE(BaseStack):
     def _learn(self, data, units):
         network = self._network
         state = self._initial_state(network, data.X.dtype)
-        noise = self.corruption, self.corruption_level, units.groups, units.limits
-        corruption, penalties = make_corruption(*noise), weight_decays(self.weight_decay)
+        corruption = units.make_corruption(self.corruption, self.corruption_level)
+        penalties = weight_decays(self.weight_decay)
         objective = Objective(network, units.loss, corruption=corruption, penalties=penalties)
         problem = Problem(objective, units.scaling.rows(data.X), data.sample_weight)
         if not self.pretraining:

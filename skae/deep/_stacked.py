@@ -16,7 +16,6 @@ from .._estimators.parameters import estimator
 from .._estimators.reading import is_continuous
 from .._estimators.subestimators import ready_layers, without_output
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
-from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
@@ -230,9 +229,7 @@ class StackedAE(BaseStack):
         data, units = self._validated_data(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
-            corruption = make_corruption(
-                self.corruption, self.corruption_level, units.groups, units.limits
-            )
+            corruption = units.make_corruption(self.corruption, self.corruption_level)
         self.layers_ = ready_layers(chosen_layers(self), self)
         widths, activations = encoder_shape(self.layers_)
         shape = {

@@ -10,7 +10,7 @@ from .._estimators.fitting import generator
 from .._estimators.needs import warn_of_argument
 from .._estimators.training import parameters_of_fit
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
-from ..nn.corruption import CORRUPTIONS, Swap, make_corruption
+from ..nn.corruption import CORRUPTIONS, Swap
 from ..nn.losses import Gaussian
 from ..nn.user_parts import checked_corruption
 from ._checks import check_decoder, check_schedule, checked_rows, checked_states, kept_states
@@ -123,8 +123,7 @@ def _chosen_corruption(model, corruption, level):
         )
     if callable(corruption) and given is not None:
         warn_of_argument(f"corruption_level={given}", "a corruption with a name")
-    units = model.model_.units
-    return make_corruption(corruption, level, units.groups, units.limits)
+    return model.model_.units.make_corruption(corruption, level)
 
 
 def _checked_noise(output_noise, dtype, n_features):

@@ -115,8 +115,8 @@ class Model:
             )
         if self.network.sizes[0] != self.scaling.n_inputs:
             raise TypeError(
-                "model must take X alone, and a BoltzmannClassifier of a DBM takes means of its hidden units too: "
-                "give one of a DBN."
+                "model must take X alone as its input, and a BoltzmannClassifier over a DBM takes means of hidden units of "
+                "the DBM too: give one of a DBN."
             )
         z = self.inputs(x)
         return self.scaling.linear_map(encoder_map(self.params, z, self.n_layers))
