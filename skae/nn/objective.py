@@ -93,15 +93,14 @@ class Objective(TrainingObjective):
         if target is not clean:
             batch.targets(out=target)
         missing = _fill_missing(clean) if batch.may_miss else None
-        if missing is not None:
-            cell_weights = _present(missing, clean)
-        # 2. Noise at the inputs, and the weights of noisy and of clean cells.
+        # 2. Noise at the inputs, and the weights of noisy, of clean and of missing cells.
         if corruption is not None:
             batch.corrupt(corruption, clean, seeds[0], trace.inputs)
         if self.emphasis is not None:
             batch.draw(partial(self._emphasize, seeds[0]), target, cell_weights)
-            if missing is not None:
-                cell_weights = cell_weights * _present(missing, clean)
+        if missing is not None:
+            present = cast(~missing, clean.dtype)
+            cell_weights = present if self.emphasis is None else cell_weights * present
         # 3. Forward pass, penalties and loss, and the backward pass of all of them.
         self.network.forward(params, trace, seeds[2])
         value = 0.0
@@ -172,8 +171,3 @@ def _fill_missing(rows):
     missing = xp.isnan(rows)
     rows[...] = xp.where(missing, xp.zeros_like(rows), rows)
     return missing
-
-
-def _present(missing, rows):
-    """Return 0 where a value is missing and 1 elsewhere, in the dtype of ``rows``."""
-    return cast(~missing, rows.dtype)
