@@ -13,11 +13,11 @@ from .._estimators import named_layers
 from .._estimators.devices import fitting_parts, in_numpy, shown
 from .._estimators.fitted import by_block_of_model
 from .._estimators.fitting import MeanScore, column_names, fit_data, unchanged_on_error
+from .._estimators.needs import Need
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
-from .._estimators.subestimators import copies
+from .._estimators.subestimators import ready_layers
 from .._estimators.training import SetAtEnd
-from .._estimators.validation import Need
 from .._typing import (
     ArrayLike,
     ClassNamePrefixFeaturesOutMixin,
@@ -201,7 +201,7 @@ class DBM(
             make_units = layers[0][1].layer_training().make_units
             self._units = make_units(data.X, data.frame, data.sample_weight)
             self._units.check(data.X, column_names(self, data.X), warns=False)
-            self.layers_ = double_weights(copies(layers, self))
+            self.layers_ = double_weights(ready_layers(layers, self))
             widths = [layer.n_components for _, layer in self.layers_]
             self._sizes = (self._units.scaling.n_inputs, *widths)
             self._learn(data)
@@ -312,7 +312,7 @@ class DBM(
     def _learn(self, data):
         rows, dtype = self._units.scaling.rows(data.X), data.X.dtype
         network, mask = self._machine.network, self._machine.mask()
-        state = self._start(network, dtype)
+        state = self._initial_state(network, dtype)
         params = network.views(state.params)
         if mask is not None:
             params.encoder_weights[0][...] *= mask

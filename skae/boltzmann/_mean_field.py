@@ -80,13 +80,13 @@ class FittedMachine:
         """Return the biases of each layer, from the visible one up."""
         return [self.machine.bias(self.params, n) for n in range(len(self.machine.sizes))]
 
-    def encoder_layers(self):
-        """Return weights, bias and activation of each layer of one mean-field pass up, from ``network_inputs``."""
+    def encoder_parameters(self):
+        """Return weights, bias and activation of each layer of one mean-field pass up, from ``input_rows``."""
         weights, biases = self.weights(), self.biases()
         lowest = np.hstack([weights[0], weights[1].T])
         return list(zip([lowest, *weights[1:]], biases[1:], ["sigmoid"] * len(weights)))
 
-    def network_inputs(self, X):
+    def input_rows(self, X):
         """Return the rows of X next to the mean-field means of the second hidden layer."""
         width, rows = self.machine.sizes[0] + self.machine.sizes[2], self.units.scaling.rows(X)
         return by_block(rows, lambda x: self.layer_means(x)[0][:, :width], width)

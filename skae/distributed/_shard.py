@@ -234,7 +234,7 @@ def _own_rng(rng, *numbers):
 def kept_by(objective, params):
     """Return copies of the arrays that the objective changes from step to step, a dict for each of its observers."""
     return [
-        {name: array.copy() for name, array in observer.kept(params).items()}
+        {name: array.copy() for name, array in observer.extra_arrays(params).items()}
         for observer in objective.observers
     ]
 
@@ -242,7 +242,7 @@ def kept_by(objective, params):
 def _go_on(objective, kept, params):
     """Let the objective continue from the arrays ``kept``."""
     for observer, arrays in zip(objective.observers, kept):
-        for name, array in observer.kept(params).items():
+        for name, array in observer.extra_arrays(params).items():
             array[...] = arrays[name]
 
 

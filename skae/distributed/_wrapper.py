@@ -13,7 +13,7 @@ from .._compat import HasMethods, Interval, _fit_context
 from .._estimators.devices import computing_on_workers
 from .._estimators.fitting import is_fitted
 from .._estimators.one_pass import read_once
-from .._estimators.subestimators import kept
+from .._estimators.subestimators import fitted_copy
 from ..training.loop import DivergenceError
 from ._cluster import Cluster, client_or_default
 from ._lazy import computed, is_dask, lazy
@@ -182,7 +182,9 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         fitted = getattr(self, "estimator_", None)
         if not goes_on or type(fitted) is not type(estimator):
             return estimator
-        return kept(fitted).set_params(**estimator.get_params(deep=False))  # it stays if this fails
+        return fitted_copy(fitted).set_params(
+            **estimator.get_params(deep=False)
+        )  # it stays if this fails
 
     def _fit(self, method, estimator, X, y, sample_weight):
         client = client_or_default(self.client, self.timeout)

@@ -218,7 +218,7 @@ class _TopLayer:
 
     Attributes
     ----------
-    encoder, decoder : Layer
+    encoder, decoder : DenseLayer
     """
 
     def __init__(self, fitted):
@@ -236,7 +236,7 @@ class _TopLayer:
         if self._loss is None:
             return self.decoder.activation.derivatives(x).first
         first = np.empty_like(x)
-        self._loss.derive(x, first, np.empty_like(x))
+        self._loss.mean_derivatives(x, first, np.empty_like(x))
         return first
 
 

@@ -10,15 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import some_rows
 from .._compat import Interval, StrOptions, _fit_context
-from .._estimators import unsupervised
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, generator, unchanged_on_error
+from .._estimators.needs import warn_of_argument
 from .._estimators.parameters import estimator
 from .._estimators.reading import validated_start
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS, fit_network
-from .._estimators.validation import warn_of_argument
+from .._estimators.unsupervised import NETWORK_CONSTRAINTS, fit_network, partial_fit
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, Self, Standardize
 from .._warnings import warn
 from ..nn.corruption import GaussianNoise
@@ -157,7 +156,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        **CONSTRAINTS,
+        **NETWORK_CONSTRAINTS,
         "activation": [StrOptions(set(INTEGRALS))],
         "noise": [Interval(Real, 0, None, closed="neither")],
     }
@@ -193,7 +192,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
             self._low_energy = float(np.quantile(energies, 0.25))
         return self
 
-    partial_fit = unsupervised.partial_fit
+    partial_fit = partial_fit
 
     def energy(self, X: MatrixLike) -> FloatArray:
         """Return E(x), whose negative gradient by scaled columns is (r(x) - x) / noise^2.
@@ -358,7 +357,9 @@ class EnergyAE(TrainedModel, FittedNetwork):
         """Return the initial state for scaled rows: outputs are the means of the columns."""
         self._noise = self.noise
         self._moments = column_moments(rows, sample_weight)
-        return self._start(self._network, rows.dtype, output_bias=self._moments[0] / self.noise)
+        return self._initial_state(
+            self._network, rows.dtype, output_bias=self._moments[0] / self.noise
+        )
 
     # The network works in multiples of the noise.
 

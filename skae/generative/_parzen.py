@@ -12,8 +12,8 @@ from .._arrays.powers import root_mean_square
 from .._estimators.checks import check_jobs, check_same_names
 from .._estimators.columns import Columns
 from .._estimators.fitting import DTYPES, check_counts
+from .._estimators.needs import warn_of_argument
 from .._estimators.reading import numpy_array
-from .._estimators.validation import warn_of_argument
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 from .._typing import ArrayLike, FloatArray, RandomState

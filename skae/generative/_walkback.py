@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from .._estimators.fitting import generator
+from .._estimators.needs import warn_of_argument
 from .._estimators.training import parameters_of_fit
-from .._estimators.validation import warn_of_argument
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
-from ..nn.corruption import CORRUPTIONS, Swap, make_corruption
+from ..nn.corruption import CORRUPTIONS, Swap
 from ..nn.losses import Gaussian
 from ..nn.user_parts import checked_corruption
 from ._checks import check_decoder, check_schedule, checked_rows, checked_states, kept_states
@@ -112,7 +112,7 @@ def _chosen_corruption(model, corruption, level):
     if callable(corruption):
         if level is not None:
             warn_of_argument(f"corruption_level={level}", "a corruption with a name")
-        return make_corruption(corruption, level, units.groups, units.limits)
+        return units.make_corruption(corruption, level)
     if not (isinstance(corruption, str) and corruption in CORRUPTIONS):
         raise ValueError(
             f"corruption must be one of {sorted(CORRUPTIONS)} or a callable, for a model that was trained "
@@ -123,7 +123,7 @@ def _chosen_corruption(model, corruption, level):
         raise ValueError(
             f"corruption_level must be a number >= 0 with corruption={corruption!r}; got {level!r}."
         )
-    return make_corruption(corruption, level, units.groups, units.limits)
+    return units.make_corruption(corruption, level)
 
 
 def _checked_noise(output_noise, dtype, n_features):

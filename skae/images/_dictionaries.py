@@ -9,8 +9,8 @@ from .._estimators.reading import named_array
 from .._estimators.subestimators import (
     atoms_of,
     check_prefit,
+    fitted_copy,
     is_prefit,
-    kept,
     ready_copy,
     unfrozen,
 )
@@ -138,7 +138,7 @@ def _fitted(stage, patches, rng):
         check_prefit(dictionary=dictionary)
         check_fitted_to_patches("dictionary", dictionary, patches.shape[1])
         validate_data(dictionary, patches, reset=False, skip_check_array=True)
-        return kept(dictionary)
+        return fitted_copy(dictionary)
     dictionary = ready_copy("dictionary", learner, stage, rng)
     dictionary.fit(patches)
     return dictionary

@@ -13,10 +13,10 @@ from .._arrays.namespace import some_rows
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import are_equal
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.needs import Need, validate_params
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import is_prefit, plain_codes
-from .._estimators.validation import Need, validate_params
 from .._threads import share_items, team
 from .._typing import (
     ArrayLike,

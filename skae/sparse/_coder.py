@@ -10,12 +10,12 @@ from .._compat import Interval, StrOptions
 from .._estimators.checks import check_order_of_codes
 from .._estimators.code_warnings import warn_of_gaps
 from .._estimators.devices import check_same_backend, dispatched, in_numpy
+from .._estimators.needs import Need, warn_of_argument
 from .._estimators.parameters import estimator
 from .._estimators.reading import named_array
 from .._estimators.squares import check_squares
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
-from .._estimators.validation import Need, warn_of_argument
 from .._typing import ArrayLike, FloatArray, MatrixLike, Self
 from ..training.problem import Problem
 from ._base import USED_AFTER_FIT, BaseCoder, positive_part

@@ -10,10 +10,10 @@ from .._compat import HasMethods, Interval, StrOptions
 from .._estimators.code_warnings import warn_of_gaps
 from .._estimators.fitting import by_block
 from .._estimators.layer import Layer
+from .._estimators.needs import Need
 from .._estimators.parameters import estimator
 from .._estimators.squares import loss_of_zeros
 from .._estimators.unit_atoms import UnitAtoms
-from .._estimators.validation import Need
 from .._typing import FloatArray, Schedule, StepSolverLike
 from ..nn.activations import Diagonal
 from ..nn.code_encoders import ENCODERS, make_encoder
