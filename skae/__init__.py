@@ -1,6 +1,6 @@
 """Regularized auto-encoders, deep stacks, Boltzmann machines and sparse coding for scikit-learn.
 
-- A linear model comes next: ``ContractiveAE``; with few columns ``DenoisingAE``.
+- A linear model comes next: ``ContractiveAE``; ``DenoisingAE`` if columns are hardly correlated.
 - Most rows have no label: ``StackedAEClassifier``, for digits and faces ``ManifoldTangentClassifier``.
 - Cells are missing: ``Imputer``, before any estimator.
 - Which rows are anomalous: ``AnomalyDetector``.

@@ -63,12 +63,12 @@ class Observer:
         """Called after an epoch; return whether to stop."""
         return False
 
-    def kept(self, params: Any) -> dict[str, Any]:
+    def extra_arrays(self, params: Any) -> dict[str, Any]:
         """Return the arrays that it keeps in ``state.extra``, or others of their shapes and dtypes."""
         return {}
 
     def merge(self, parts: list[dict[str, Any]]) -> None:
-        """Continue from ``parts``, the results of ``kept`` after steps on parts of the rows, on a cluster."""
+        """Continue from ``parts``, the results of ``extra_arrays`` after steps on parts of the rows, on a cluster."""
         if any(parts):
             raise NotImplementedError(f"{type(self).__name__} keeps arrays and needs a merge().")
 

@@ -10,7 +10,7 @@ from .training.files import replacing
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 _NAMES = {np.dtype(value): name for name, value in _DTYPES.items()}
-_LONGEST_HEADER = 10**7
+_MAX_HEADER = 10**7
 
 
 def write_arrays(path: PathLike, arrays: dict[str, AnyArray]) -> None:
@@ -40,8 +40,10 @@ def read_arrays(path: PathLike) -> dict[str, AnyArray]:
     with open(path, "rb") as file:
         content = file.read()
     size = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or not 0 < size <= min(_LONGEST_HEADER, len(content) - 8):
-        raise ValueError(f"{path} is no safetensors file: its header is longer than it, or empty.")
+    if len(content) < 8 or not 0 < size <= min(_MAX_HEADER, len(content) - 8):
+        raise ValueError(
+            f"{path} is no safetensors file: it is shorter than its header says, or has none."
+        )
     try:
         header = json.loads(content[8 : 8 + size])
         entries = {name: each for name, each in header.items() if name != "__metadata__"}

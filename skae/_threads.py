@@ -22,7 +22,7 @@ from ._workers import Worker, local
 # Costs are in multiplications of a matrix product.
 ELEMENT = 16  # one element of an elementwise kernel
 _SMALLEST_WORK = 1_000_000  # the smallest work that is shared
-_MOST_THREADS = 8  # more, with smaller parts, are no faster
+_MAX_THREADS = 8  # more, with smaller parts, are no faster
 _SLACK_FRACTION = 0.25  # fraction of its own part's time that a thread busy-waits for the others,
 _SLACK = 5e-5  # plus this many seconds
 
@@ -93,7 +93,7 @@ class team:
         if local.team is not None:
             return
         n_blas = _blas.n_threads()
-        n_threads = min(n_blas, _MOST_THREADS) if self.n_threads is None else self.n_threads
+        n_threads = min(n_blas, _MAX_THREADS) if self.n_threads is None else self.n_threads
         if n_threads > 1:
             n_threads = max(int(min(n_threads, allowed_cores())), 1)
         if n_blas == n_threads == 1:

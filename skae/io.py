@@ -72,11 +72,18 @@ TRUSTED = (
     "skae.training.solvers.SGD",
 )
 
-
 _CURE = (
     "Give texts, lists, arrays of numpy and instances of skae and scikit-learn as parameters, remove callbacks by "
     "set_callbacks(), or use pickle, for files that only you read."
 )
+_MAX_ROUNDING = 0.01  # largest error of codes, which are about 1, by rounding
+_CONFIG, _WEIGHTS = "cfg.json", "sae_weights.safetensors"
+_ARCHITECTURES = {
+    "topk": "topk",
+    "batch_topk": "jumprelu",
+    "jumprelu": "jumprelu",
+    "relu": "standard",
+}
 
 
 def save(model: Any, path: PathLike) -> None:
@@ -173,16 +180,6 @@ def load(path: PathLike) -> Any:
     return model
 
 
-_COARSE = 0.01  # largest error of codes, which are about 1, by rounding
-_CONFIG, _WEIGHTS = "cfg.json", "sae_weights.safetensors"
-_ARCHITECTURES = {
-    "topk": "topk",
-    "batch_topk": "jumprelu",
-    "jumprelu": "jumprelu",
-    "relu": "standard",
-}
-
-
 def save_features(model: Any, folder: PathLike) -> None:
     """Write the weights of a sparse auto-encoder in the format of SAELens and similar tools.
 
@@ -247,7 +244,7 @@ def _warn_of_rounding(weights, center, dtype):
     """Warn if codes computed in ``dtype`` from X itself would be differences of numbers that are far larger."""
     sums = np.abs(weights) @ np.abs(center)
     error = np.finfo(dtype).eps * sums.max()
-    if error > _COARSE:
+    if error > _MAX_ROUNDING:
         warn(
             f"The columns of X are so far from 0 that codes computed from W_enc and b_enc in {dtype} are wrong by about {error:.1g}: "
             "subtract a constant from the columns, or give X.astype('float64'), and fit again."
@@ -288,7 +285,9 @@ def load_features(folder: PathLike) -> SparseAutoEncoder:
         raise ValueError(
             f"normalize_activations={config['normalize_activations']!r} is not known: fold the scale into the weights first."
         )
-    return SparseAutoEncoder.from_weights(*_folded(config, arrays), **_unit_of(config, arrays))
+    return SparseAutoEncoder.from_weights(
+        *_folded(config, arrays), **_activation_of(config, arrays)
+    )
 
 
 def _folded(config, arrays):
@@ -307,7 +306,7 @@ def _folded(config, arrays):
     return [each.astype(dtype) for each in (weights, bias, atoms, base)]
 
 
-def _unit_of(config, arrays):
+def _activation_of(config, arrays):
     """Return the activation that a configuration describes, with k or thresholds."""
     architecture = config.get("architecture", "standard")
     kind = config.get("activation_fn_str", config.get("activation_fn", "relu"))

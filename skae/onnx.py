@@ -29,7 +29,7 @@ _OUTPUTS = {Gaussian: "Identity", Bernoulli: "Sigmoid", Multinomial: "Softmax"}
 _OPSET = 17
 _PREDICTIONS = "predict", "predict_proba"
 _END = 2**63  # of the integers of a label
-_COARSE = 0.01  # fraction of a column's deviation by which rounding may change its values
+_MAX_ROUNDING = 0.01  # fraction of a column's deviation by which rounding may change its values
 
 
 def to_onnx(
@@ -121,7 +121,7 @@ class _Graph:
         self._nodes.append(node)
         return output
 
-    def give(self, name, value, width, kind="FLOAT"):
+    def add_output(self, name, value, width, kind="FLOAT"):
         """Make ``value`` the output ``name`` of the graph; ``width`` is its number of columns, or None for a vector."""
         self._nodes.append(self._helper.make_node("Identity", [value], [name]))
         shape = [None] if width is None else [None, width]
@@ -160,26 +160,26 @@ def _onnx():
     return onnx
 
 
-def _singles(name, center, scale):
+def _in_float32(name, center, scale):
     """Return center and scale of the columns of ``name`` in float32; raise if that cannot hold them."""
     limits = np.finfo(np.float32)
     held = (np.abs(center) <= limits.max) & (limits.tiny <= scale) & (scale <= limits.max)
     if not np.all(held):
         raise ValueError(
-            f"{name} has columns in units beyond the float32 of ONNX, of the size {np.abs(center)[~held][0]:.0e} and with "
-            f"differences of {scale[~held][0]:.0e}: scale {name} and fit again."
+            f"{name} has columns in units beyond the float32 of ONNX, with values of about {np.abs(center)[~held][0]:.0e} "
+            f"that differ by {scale[~held][0]:.0e}: scale {name} and fit again."
         )
     return center.astype(np.float32), scale.astype(np.float32)
 
 
 def _warn_of_rounding(name, center, scale):
     """Warn if float32, in which the graph has X and predictions, rounds values of ``name`` too coarsely."""
-    coarse = np.abs(center) * np.finfo(np.float32).eps > _COARSE * scale
+    coarse = np.abs(center) * np.finfo(np.float32).eps > _MAX_ROUNDING * scale
     if coarse.any():
         worst = int(np.argmax(np.abs(center) / scale))
         warn(
             f"Values of {name} about {center[worst]:.3g} that differ by {scale[worst]:.1g} are rounded in the float32 of ONNX to more "
-            f"than {_COARSE:.0%} of their differences: subtract a constant from such columns, and fit again."
+            f"than {_MAX_ROUNDING:.0%} of their differences: subtract a constant from such columns, and fit again."
         )
 
 
@@ -189,7 +189,9 @@ def _scaled(graph, scaling):
     if scaling.columns is not None:
         x = graph.add("Gather", x, scaling.columns, axis=1)
     if scaling.moves:
-        center, scale = _singles("X", scaling.center[scaling.varies], scaling.scale[scaling.varies])
+        center, scale = _in_float32(
+            "X", scaling.center[scaling.varies], scaling.scale[scaling.varies]
+        )
         _warn_of_rounding("X", center, scale)
         x = graph.add("Div", graph.add("Sub", x, center), scale)
     if not graph.takes_nan:
@@ -199,7 +201,7 @@ def _scaled(graph, scaling):
 
 def _unscaled(graph, scaling, z):
     """Return x for z; constant columns have their value."""
-    center, scale = _singles("X", scaling.center, scaling.scale)
+    center, scale = _in_float32("X", scaling.center, scaling.scale)
     if scaling.columns is None:
         return graph.add("Add", graph.add("Mul", z, scale), center)
     # A product with a matrix that has one entry in each row moves each column to its position.
@@ -208,24 +210,17 @@ def _unscaled(graph, scaling, z):
     return graph.add("Add", graph.add("MatMul", z, places), center)
 
 
-def _through(graph, x, layers):
+def _apply_layers(graph, x, layers):
     """Return the outputs of a chain of layers for x."""
     for layer in layers:
-        operator = next(
-            (
-                _OPERATORS.get(name)
-                for name, each in ACTIVATIONS.items()
-                if each is layer.activation
-            ),
-            None,
-        )
-        if operator is None:
+        names = [name for name in _OPERATORS if ACTIVATIONS[name] is layer.activation]
+        if not names:
             raise TypeError(
                 f"to_onnx exports the activations {sorted(_OPERATORS)}; got {type(layer.activation).__name__}. Of a "
                 "SparseAutoEncoder, skae.io.save_features writes the weights for other tools."
             )
         x = graph.add("Gemm", x, layer.weights, layer.bias, transB=1)
-        x = graph.add(operator, x)
+        x = graph.add(_OPERATORS[names[0]], x)
     return x
 
 
@@ -242,31 +237,26 @@ def _means(graph, logits, loss):
     return graph.add("Gather", graph.add("Concat", *means, axis=1), order, axis=1)
 
 
-def _codes(graph, fitted):
-    layers = fitted.params.encoder_layers[: fitted.n_layers]
-    return _through(graph, _scaled(graph, fitted.scaling), layers), len(layers[-1].bias)
+def _outputs(graph, fitted, n_layers=None):
+    """Return the outputs of the lowest ``n_layers`` layers of the encoder, all by default, and their number."""
+    layers = fitted.params.encoder_layers[:n_layers]
+    return _apply_layers(graph, _scaled(graph, fitted.scaling), layers), len(layers[-1].bias)
 
 
 def _transform(graph, estimator, fitted):
-    graph.give("codes", *_codes(graph, fitted))
+    graph.add_output("codes", *_outputs(graph, fitted, fitted.n_layers))
 
 
 def _reconstruct(graph, estimator, fitted):
-    codes, _ = _codes(graph, fitted)
-    means = _means(graph, _through(graph, codes, fitted.params.decoder_layers), fitted.loss)
+    codes, _ = _outputs(graph, fitted, fitted.n_layers)
+    means = _means(graph, _apply_layers(graph, codes, fitted.params.decoder_layers), fitted.loss)
     x = _unscaled(graph, fitted.scaling, means)
-    graph.give("reconstruction", x, fitted.scaling.n_features)
-
-
-def _logits(graph, fitted):
-    """Return the logits of the output units of a supervised network, and their number."""
-    layers = fitted.params.encoder_layers
-    return _through(graph, _scaled(graph, fitted.scaling), layers), len(layers[-1].bias)
+    graph.add_output("reconstruction", x, fitted.scaling.n_features)
 
 
 def _predict_proba(graph, estimator, fitted):
-    logits, width = _logits(graph, fitted)
-    graph.give("probabilities", _probabilities(graph, logits, estimator, fitted.loss), width)
+    logits, width = _outputs(graph, fitted)
+    graph.add_output("probabilities", _probabilities(graph, logits, estimator, fitted.loss), width)
 
 
 def _n_dimensions(estimator):
@@ -298,26 +288,26 @@ def _labels(classes):
 
 
 def _predict(graph, estimator, fitted):
-    logits, width = _logits(graph, fitted)
+    logits, width = _outputs(graph, fitted)
     if not is_classifier(estimator):
         means = _means(graph, logits, fitted.loss)
-        center, scale = _singles("y", estimator.target_center_, estimator.target_scale_)
+        center, scale = _in_float32("y", estimator.target_center_, estimator.target_scale_)
         _warn_of_rounding("y", center, scale)
         means = graph.add("Mul", means, scale)
         means = graph.add("Add", means, center)
         if _n_dimensions(estimator) == 1:
             means, width = graph.add("Squeeze", means, np.array([1])), None
-        graph.give("values", means, width)
+        graph.add_output("values", means, width)
         return
     if _n_dimensions(estimator) == 2:
         labels = graph.add("Cast", graph.add("Greater", logits, np.array(0.0)), to=7)
-        graph.give("label", labels, width, "INT64")
+        graph.add_output("label", labels, width, "INT64")
     else:
         number = graph.add("ArgMax", logits, axis=1, keepdims=0)
         classes = _labels(estimator.classes_)
         kind = "STRING" if classes.dtype.kind == "U" else "INT64"
-        graph.give("label", graph.add("Gather", classes, number, axis=0), None, kind)
-    graph.give("probabilities", _probabilities(graph, logits, estimator, fitted.loss), width)
+        graph.add_output("label", graph.add("Gather", classes, number, axis=0), None, kind)
+    graph.add_output("probabilities", _probabilities(graph, logits, estimator, fitted.loss), width)
 
 
 _METHODS = {

@@ -17,7 +17,7 @@ def warn_of_equal_codes(codes, rows, name, alpha):
     cure = f"lower alpha={alpha:g}."
     if are_equal(rows) and are_equal(codes):
         warn(
-            f"The codes of {name} are the same for all training rows, and so are these: give rows that differ."
+            f"The codes of {name} are the same for all training rows, since these are all the same: give rows that differ."
         )
     elif not codes.any():
         warn(f"The codes of {name} are 0 on the training data: {cure}")

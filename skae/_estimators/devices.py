@@ -20,7 +20,7 @@ from .._arrays.products import precision
 from .._compat import StrOptions
 from .._threads import alone, has_workers
 
-CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bfloat16"})]}
+DEVICE_CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bfloat16"})]}
 
 
 class Backend(NamedTuple):

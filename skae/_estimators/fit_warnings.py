@@ -197,7 +197,9 @@ def warn_of_text_like_missing(classes, cure):
     """Warn if a class is blank, or text that stands for missing values elsewhere."""
     found = [each for each in classes if isinstance(each, str) and each.strip() in _LIKE_MISSING]
     if found:
-        warn(f"y has the labels {list(map(str, found))}, which are taken for classes. {cure}")
+        warn(
+            f"y has the labels {list(map(str, found))}, which look like missing values, but are taken for classes. {cure}"
+        )
 
 
 def warn_of_class_like_unlabeled(classes, labeled):
@@ -256,7 +258,7 @@ def warn_of_categories(X, groups, names, parameter):
             warn(
                 f"Columns {names[columns[0]]!r} to {names[columns[-1]]!r} had a single 1 in each row when {parameter}='auto' chose "
                 f"multinomial, and have a sum above 1, or negative values, in {n_wrong} of these rows: their loss is that of "
-                f"categories. Encode them as there, or fit anew on rows of all kinds, or with {parameter}='gaussian'."
+                f"categories. Encode them as in fit, or fit anew on rows of all kinds, or with {parameter}='gaussian'."
             )
             return True
     return False

@@ -11,7 +11,7 @@ from .fitting import FitData
 from .reading import errors_of
 
 
-@dataclass
+@dataclass(frozen=True)
 class Targets:
     """Targets of a network's output units.
 

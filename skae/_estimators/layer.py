@@ -70,8 +70,8 @@ class LayerTraining:
         ...  # the stack may change the problem, for instance its noise
         training.train(problem, state)
 
-    If the stack trains another network than the layer's own, such as one with an output layer, it calls ``start``
-    instead of ``begin``, and ``train`` with a ``set_state`` that takes the layer's part of the parameters.
+    If the stack trains another network than the layer's own, such as one with an output layer, it calls
+    ``initial_state`` instead of ``begin``, and ``train`` with a ``set_state`` that takes the parameters of the layer.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ class LayerTraining:
     begin : callable
         ``begin(X, sample_weight)`` returns the ``Problem`` of the layer and the ``TrainingState`` before the first
         step.
-    start : callable
-        ``start(network, dtype)`` returns the ``TrainingState`` before the first step of any ``Network``.
+    initial_state : callable
+        ``initial_state(network, dtype)`` returns the ``TrainingState`` before the first step of any ``Network``.
     make_solver : callable
         ``make_solver()`` returns the solver that the layer's parameters name, and its initial step size.
     train : callable
@@ -104,7 +104,7 @@ class LayerTraining:
 
     make_units: Callable
     begin: Callable
-    start: Callable
+    initial_state: Callable
     make_solver: Callable
     train: Callable
     set_fitted: Callable

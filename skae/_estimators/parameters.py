@@ -22,8 +22,8 @@ from .versions import versioned
 
 Class = TypeVar("Class")
 
-# Constraints of estimators that choose the step size by the data: see ``TrainedModel._auto_step_size``.
-AUTO_STEP_SIZE = {
+# For estimators that choose the step size by the data: see ``TrainedModel._auto_step_size``.
+AUTO_STEP_SIZE_CONSTRAINTS = {
     "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})]
 }
 

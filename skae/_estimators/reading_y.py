@@ -25,14 +25,14 @@ from .fit_warnings import (
 from .labels import Classes, Targets, Values
 from .reading import array_of_one_shape, is_missing, refuse_marks, refuse_unlike_numbers
 
-CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
+CLASS_WEIGHT_CONSTRAINTS = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}
 _UNLABELED = -1
 _HOW_TO_MARK = "Rows without a label have the integer -1; with labels of text y is then a list or an array of objects."
 _HOW_TO_MARK_MISSING = f"{_HOW_TO_MARK} If labels are missing as None or NaN, np.where(pandas.isna(y), -1, y) is such an array."
 _NO_LABELS = "y has no labels: all are -1, which marks unlabeled rows. Label some of the rows, of two classes or more."
-_NO_MARKS = "Rows without labels cannot be marked in an indicator matrix: leave them out, or fit a StackedAE on all rows and a classifier on the codes of the others. A label that a row does not have is 0, not -1."
+_NO_MARKS = "Rows without labels cannot be marked in an indicator matrix: leave them out, or fit a StackedAE on all rows and a classifier on the codes of the labeled ones. A label that a row does not have is 0, not -1."
 _HOW_TO_SHAPE = "y must have one column of classes, or an indicator matrix of 0 and 1, which MultiLabelBinarizer of scikit-learn makes of lists of labels"
-_HOW_TO_LEAVE_OUT = "Rows without a target cannot be marked: fit a StackedAE on all rows, and a regressor on the codes of the others."
+_HOW_TO_LEAVE_OUT = "Rows without a target cannot be marked: fit a StackedAE on all rows, and a regressor on the codes of those with a target."
 
 
 def read_classes(y, dtype, rows):

@@ -28,11 +28,11 @@ def train_twice(self, problem, state):
     self._train(problem, state)
     chosen = {name: self._state[name] for name in ("validation_curve", "converged")}
     n_epochs = int(np.argmin(chosen["validation_curve"])) + 1
-    report = Callbacks(self, X, n_epochs, self._set_state)
-    problem.observers = [*problem.observers, report]
+    callbacks = Callbacks(self, X, n_epochs, self._set_state)
+    problem.observers = [*problem.observers, callbacks]
     _train_for(self, problem, start, n_epochs)
     self._state |= chosen
-    for each in (report, *whole):
+    for each in (callbacks, *whole):
         each.close()
 
 

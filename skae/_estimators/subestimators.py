@@ -40,7 +40,7 @@ def unfrozen(part):
     return part.estimator if isinstance(part, FrozenEstimator) else part
 
 
-def copies(layers, whole):
+def ready_layers(layers, whole):
     """Return clones of the ``layers`` of ``whole``, each to be fitted on the codes of the one below.
 
     See :func:`ready_copy`; ``'auto'`` losses become the cross-entropy above sigmoid codes. Codes are not standardized.
@@ -143,10 +143,19 @@ def fitted_base(whole, base, X, sample_weight, *, on_interrupt=None, rng=None):
     ``random_state`` of the estimator ``whole``.
     """
     if is_prefit(whole):
-        check_prefit_for(X, base)
-        return kept(base)
+        check_prefit(base=base)
+        validate_data(base, X, reset=False, skip_check_array=True)  # number and names of columns
+        return fitted_copy(base)
     rng = check_random_state(whole.random_state) if rng is None else rng
-    return _fitted_or_kept(ready_copy("base", base, whole, rng), X, sample_weight, on_interrupt)
+    base = ready_copy("base", base, whole, rng)
+    options = {} if sample_weight is None else {"sample_weight": sample_weight}
+    try:
+        base.fit(X, **options)
+    except (KeyboardInterrupt, OSError, DivergenceError):
+        if on_interrupt is not None and is_fitted(base):
+            on_interrupt(base)
+        raise
+    return base
 
 
 def start_above(self, data, base):
@@ -161,32 +170,14 @@ def start_above(self, data, base):
 def _take_over(self, data, base):
     """Take over the encoder of the fitted ``base``: see :func:`start_above`."""
     model = base.model_
-    self.base_, self._units = base, deepcopy(model.units)  # it may be the user's
-    weights, biases, activations = zip(*model.encoder_layers())
-    widths = [len(each) for each in weights]
-    state = self._start_network(weights[0].shape[1], widths, activations, data)
+    self.base_, units = base, deepcopy(model.units)  # it may be the user's
+    weights, biases, activations = zip(*model.encoder_parameters())
+    sizes = (weights[0].shape[1], *map(len, weights))
+    state = self._start_network(units, sizes, activations, data)
     layers = [(*layer, None, None) for layer in zip(weights, biases)]
-    fill(self._network.views(state.params), 0, layers)
+    fill_layers(self._network.views(state.params), 0, layers)
     self._set_state(state)
     return state
-
-
-def check_prefit_for(X, base):
-    """Raise unless ``base`` is fitted to as many columns as X has, of the same names in the same order."""
-    check_prefit(base=base)
-    validate_data(base, X, reset=False, skip_check_array=True)
-
-
-def _fitted_or_kept(base, X, sample_weight, on_interrupt):
-    """Return ``base`` fitted to X; call ``on_interrupt(base)`` with what it has learned if its training is cut short."""
-    options = {} if sample_weight is None else {"sample_weight": sample_weight}
-    try:
-        base.fit(X, **options)
-    except (KeyboardInterrupt, OSError, DivergenceError):
-        if on_interrupt is not None and is_fitted(base):
-            on_interrupt(base)
-        raise
-    return base
 
 
 def atoms_of(estimator):
@@ -218,7 +209,7 @@ def is_ours(part):
     return type(part).__module__.partition(".")[0] == __package__.partition(".")[0]
 
 
-def kept(part):
+def fitted_copy(part):
     """Return a copy of the fitted ``part`` of a whole, which stays as it is when the user fits ``part`` anew."""
     if is_ours(part):
         return without(part)  # our fits replace attributes, and change nothing in place
@@ -258,33 +249,24 @@ def layer_weights(params):
     return list(zip_longest(*encoder, params.decoder_weights, params.decoder_biases))
 
 
-def fill(params, start, weights):
+def fill_layers(params, start, weights):
     """Copy the ``weights`` of fitted layers to ``params``, starting at layer ``start`` of the network."""
+    tied = params.decoder_weights is params.encoder_weights
     for layer, (encoder, bias, decoder, decoder_bias) in enumerate(weights, start):
         params.encoder_weights[layer][...] = encoder
         params.encoder_biases[layer][...] = bias
         if decoder is None:
             continue
-        if layer < len(params.decoder_weights) and not _tied(params, layer):
+        if layer < len(params.decoder_weights) and not tied:
             params.decoder_weights[layer][...] = decoder
         if layer < len(params.decoder_biases):
             params.decoder_biases[layer][...] = decoder_bias
 
 
-def fill_encoder(params, source):
-    """Copy the encoder of ``source`` to the lowest layers of ``params``, as many as both have."""
-    pairs = zip(source.encoder_weights, source.encoder_biases, params.encoder_weights)
-    fill(params, 0, [(weights, bias, None, None) for weights, bias, _ in pairs])
-
-
 def without_output(deep, flat):
     """Return shape and parameters of the encoder in ``deep``, a network with an output layer above it."""
-    shape = {"sizes": deep.sizes[:-1], "activation": deep.names[:-1], "decoder": None}
+    shape = {"sizes": deep.sizes[:-1], "activation": deep.activation_names[:-1], "decoder": None}
     network = Network(**shape)
     params = np.empty(network.size, flat.dtype)
-    fill_encoder(network.views(params), deep.views(flat))
+    fill_layers(network.views(params), 0, layer_weights(deep.views(flat))[:-1])
     return shape, params
-
-
-def _tied(params, layer):
-    return params.decoder_weights[layer] is params.encoder_weights[layer]

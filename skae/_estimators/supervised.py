@@ -37,14 +37,14 @@ from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, gathered_with_y, validated_frame
 from .label_neighbors import LabeledNeighbors
 from .labels import SupervisedData
+from .needs import LEVEL_NEED, SWAP_NEED
 from .one_pass import fit_transform
 from .reading_y import read_classes, read_values
 from .refit import check_refit, train_twice
 from .training import TrainedModel
-from .validation import OF_LEVEL, OF_SWAP
 
-# Constraints of the parameters of noise at the inputs in the joint training of all layers.
-NOISE = {
+# At the inputs, in the joint training of all layers.
+NOISE_CONSTRAINTS = {
     "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
     "corruption_level": [Interval(Real, 0, None, closed="left")],
 }
@@ -89,14 +89,14 @@ class BaseSupervised(
     fit_transform = fit_transform
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        **NOISE,
+        **NOISE_CONSTRAINTS,
         "dropout": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "frozen": [StrOptions({"all"}), Interval(Integral, 0, None, closed="left")],
         "refit": ["boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
-    _needs: ClassVar[tuple] = (OF_LEVEL, OF_SWAP)
+    _needs: ClassVar[tuple] = (LEVEL_NEED, SWAP_NEED)
     _drops_on_pixels: ClassVar[bool] = True  # with dropout='auto'
 
     # What it has in common with networks that decode, without being one.
@@ -205,9 +205,12 @@ class BaseSupervised(
             )
         return SupervisedData(X, weights, frame, sample_weight, balanced, targets)
 
-    def _start_network(self, n_inputs, widths, activations, data):
-        """Set the network, of an encoder and an output layer, and its output units; return the state before the first step."""
-        targets = data.targets
+    def _start_network(self, units, sizes, activations, data):
+        """Set the network, of an encoder and an output layer, and its units; return the state before the first step.
+
+        ``sizes`` are the widths from the input to the code.
+        """
+        self._units, targets, (_, *widths) = units, data.targets, sizes
         n_outputs = targets.values.shape[1]
         if self.frozen != "all" and self.frozen > len(widths):
             raise ValueError(
@@ -215,14 +218,14 @@ class BaseSupervised(
             )
         dropout = self._automatic_dropout(widths, data) if self.dropout == "auto" else self.dropout
         self._shape = {
-            "sizes": (n_inputs, *widths, n_outputs),
+            "sizes": (*sizes, n_outputs),
             "activation": (*activations, "identity"),
             "decoder": None,
             "dropout": dropout,
         }
         self._output_units = Reconstruction([targets.loss(np.arange(n_outputs))])
         network = self._network
-        state = self._start(network, targets.values.dtype)
+        state = self._initial_state(network, targets.values.dtype)
         # Random weights of the output layer would change the layers below before it has learned anything.
         params = network.views(state.params)
         params.encoder_weights[-1][...] = params.encoder_biases[-1][...] = 0
@@ -263,7 +266,7 @@ class BaseSupervised(
         """
         inputs = self._inputs(data.X)
         # Masked cells would hide the small differences between columns that nearly depend on each other.
-        unmasked = self._has_few_directions(inputs) and self.corruption == "auto"
+        unmasked = self._warn_of_few_directions(inputs) and self.corruption == "auto"
         objective = Objective(
             self._network,
             self._output_units,
@@ -304,7 +307,7 @@ class BaseSupervised(
         """The number of the lowest layers that are not trained: int."""
         return self._network.depth - 1 if self.frozen == "all" else self.frozen
 
-    def _has_few_directions(self, inputs):
+    def _warn_of_few_directions(self, inputs):
         """Return whether a few directions have nearly all variance of ``inputs`` that are mostly real, and warn then."""
         if np.mean(self._units.gaussian_inputs) < _MOSTLY_REAL:
             return False

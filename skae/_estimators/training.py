@@ -17,16 +17,16 @@ from ..nn.scaling import unscaled
 from ..training.checkpoint import Checkpoint
 from ..training.full_batch import minimize_full_batch
 from ..training.loop import Stopping, TrainingState, Verbose, minimize
-from ..training.solvers import LBFGS, SCHEDULES, SOLVERS, auto_epochs, watches
+from ..training.solvers import LBFGS, SCHEDULES, SOLVERS, auto_epochs, idle_steps
 from .callbacks import Callbacks
 from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK
 from .held_out import held_out_rows
 from .identity import identity
+from .needs import TRAINING_NEEDS, validate_params
 from .parameters import kind_of_seed
 from .subestimators import AsPart
-from .validation import OF_TRAINING, validate_params
 
 # Training parameters that methods of a fitted model need,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
@@ -82,7 +82,7 @@ class TrainedModel(CallbackSupportMixin):
         "resume": ["boolean"],
     }
 
-    _needs: ClassVar[tuple] = OF_TRAINING
+    _needs: ClassVar[tuple] = TRAINING_NEEDS
 
     @property
     def n_iter_(self) -> int:
@@ -137,10 +137,10 @@ class TrainedModel(CallbackSupportMixin):
         return self.learning_rate_init
 
     def _auto_step_size(self):
-        """Return the step size for ``learning_rate_init='auto'``, for estimators with ``AUTO_STEP_SIZE``."""
+        """Return the step size for ``learning_rate_init='auto'``, for estimators with ``AUTO_STEP_SIZE_CONSTRAINTS``."""
         raise NotImplementedError
 
-    def _start(self, network, dtype, **options):
+    def _initial_state(self, network, dtype, **options):
         """Return the state before the first step, with ``options`` for the network's initial parameters."""
         seed, rng = self._seed()
         return self._new_state(network.initial(rng, dtype, **options), seed, rng)
@@ -194,37 +194,33 @@ class TrainedModel(CallbackSupportMixin):
         n_before = state.n_epochs
         epochs = range(n_before, n_before + self._n_epochs(problem))
         if state.extra:  # of the last fit, which may have had other observers
-            kept = problem.kept(state.params)
-            state.extra = {name: value for name, value in state.extra.items() if name in kept}
+            extra = problem.extra_arrays(state.params)
+            state.extra = {name: value for name, value in state.extra.items() if name in extra}
         checkpoint, stored = self._checkpoint(problem, state)
         if stored is not None and (stored.n_epochs > n_before or not n_before):
             # A warm start continues from the last fit, and not from the file of an earlier training.
             state, n_before = stored, stored.n_epochs
         # 2. Who observes it.
-        reporters = [*self._reporters(problem.rows, epochs.stop), *watches(self.solver, state)]
+        reporters = [*self._reporters(problem.rows, epochs.stop), *idle_steps(self.solver, state)]
         checkpoints = [] if checkpoint is None else [checkpoint]
         set_state = set_state or self._set_state
-        report = self._callbacks(problem, len(epochs), set_state)
-        observers = [*problem.observers, *reporters, *checkpoints, *report]
+        callbacks = []
+        if getattr(self, "_skl_callbacks", None):
+            X = unscaled(problem.X) if problem.callback_X is None else problem.callback_X
+            callbacks = [Callbacks(self, X, len(epochs), set_state)]
+        observers = [*problem.observers, *reporters, *checkpoints, *callbacks]
         # 3. Training.
         solver = problem.solver or self._make_solver()
         with SetAtEnd(state, set_state), moved_problem(self, problem, state, solver) as moved:
             self._minimize(moved, state, solver, epochs, observers)
-        for callbacks in report:
-            callbacks.close()
+        for each in callbacks:
+            each.close()
         # 4. What remains to be written, printed and warned of.
         if checkpoint is not None and state.converged and isinstance(solver, LBFGS):
             checkpoint.epoch_end(state)  # scipy says that it has converged after its last epoch
         for reporter in reporters:
             reporter.close(state)
         self._warn(problem, state, solver, n_before, epochs.stop)
-
-    def _callbacks(self, problem, n_epochs, set_state):
-        """Return a list of observers: one that reports to callbacks, if there are any."""
-        if not getattr(self, "_skl_callbacks", None):
-            return []
-        X = unscaled(problem.X) if problem.callback_X is None else problem.callback_X
-        return [Callbacks(self, X, n_epochs, set_state)]
 
     def _warn(self, problem, state, solver, n_before, max_epochs):
         """Warn if the loss rose or is useless, or if training ended at ``max_iter`` before it converged."""
@@ -250,19 +246,16 @@ class TrainedModel(CallbackSupportMixin):
     def _train_on_all_rows(self, problem, state, max_epochs, *, schedule=None, observers=()):
         """Minimize ``problem`` from ``state`` on all rows until there are ``max_epochs``; set the fitted attributes."""
         solver = problem.solver or self._make_solver()
-        moved = moved_problem(self, problem, state, solver)
-        with SetAtEnd(state, self._set_state), moved as problem:
-            minimize(
-                problem.objective,
-                state,
-                solver,
-                problem.training_batches(problem.rows, self.batch_size, shuffle=self.shuffle),
-                learning_rate=self._step_size(),
-                max_epochs=max_epochs,
-                stopping=None,
-                observers=[*problem.observers, *self._reporters(problem.rows), *observers],
-                schedule=schedule,
-            )
+        observers = [*problem.observers, *self._reporters(problem.rows), *observers]
+        options = {"max_epochs": max_epochs, "schedule": schedule, "observers": observers}
+        with SetAtEnd(state, self._set_state), moved_problem(self, problem, state, solver) as moved:
+            self._take_steps(moved, state, solver, moved.rows, stopping=None, **options)
+
+    def _take_steps(self, problem, state, solver, rows, **options):
+        """Minimize ``problem`` over ``rows`` by minibatch steps, with ``options`` of :func:`minimize`."""
+        batches = problem.training_batches(rows, self.batch_size, shuffle=self.shuffle)
+        options["learning_rate"] = self._step_size()
+        minimize(problem.objective, state, solver, batches, **options)
 
     def _checkpoint(self, problem, state, suffix=""):
         """Return the checkpoint of a training from ``state``, and the stored state to continue from; or None."""
@@ -274,23 +267,22 @@ class TrainedModel(CallbackSupportMixin):
         checkpoint = Checkpoint(path, identity(self, problem, fixed))
         if not self.resume:
             return checkpoint, None
-        return checkpoint, checkpoint.load(replace(state, extra=problem.kept(state.params)))
+        return checkpoint, checkpoint.load(replace(state, extra=problem.extra_arrays(state.params)))
 
     def _minimize(self, problem, state, solver, epochs, observers):
         """Minimize ``problem`` from ``state`` in ``epochs``, a range of which the first ones may be over."""
-        train, held_out = self._split(problem, state.seed)
+        rows, held_out = self._split(problem, state.seed)
         if state.converged or state.n_epochs >= epochs.stop:
             return
         stopping = self._stopping(problem, held_out, state.seed)
         options = {"max_epochs": epochs.stop, "stopping": stopping, "observers": observers}
         if not isinstance(solver, LBFGS):
-            batches = problem.training_batches(train, self.batch_size, shuffle=self.shuffle)
-            options |= {"learning_rate": self._step_size(), "schedule": self._schedule(epochs)}
-            minimize(problem.objective, state, solver, batches, **options)
+            schedule = self._schedule(epochs)
+            self._take_steps(problem, state, solver, rows, schedule=schedule, **options)
             return
         if held_out is None:  # L-BFGS tests the convergence of the training loss itself
             options["stopping"] = None
-        batches = problem.batches(train, max(self.batch_size, BLOCK), equal_noise=True)
+        batches = problem.batches(rows, max(self.batch_size, BLOCK), equal_noise=True)
         minimize_full_batch(problem.objective, state, solver, batches, tol=self.tol, **options)
         if not state.converged and state.n_epochs >= epochs.stop:
             warn(

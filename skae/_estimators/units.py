@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import entr, xlogy
 
 from .._arrays.namespace import some_weighted_rows
+from ..nn.corruption import make_corruption
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import ColumnScales, Scaling, no_scaling
 from .columns import Columns, one_hot_groups
@@ -89,6 +90,10 @@ class Units:
     def constant_loss(self):
         """The mean loss of the best constant reconstruction: float."""
         return self.least_loss + sum(self.constant_losses.values())
+
+    def make_corruption(self, corruption, level):
+        """Return the corruption of the inputs that these parameters of an estimator describe."""
+        return make_corruption(corruption, level, self.groups, self.limits)
 
     def check(self, X, names, *, warns=True):
         """Raise ``ValueError`` if X is outside the range of a loss that the user has named.

@@ -8,9 +8,8 @@ from .._compat import Interval, StrOptions
 from ..nn.network import Network
 from ..training.solvers import is_full_batch
 
-# Constraints.
-RECONSTRUCTION = {"reconstruction_weight": [Interval(Real, 0, None, closed="left")]}
-UNLABELED = {
+RECONSTRUCTION_CONSTRAINTS = {"reconstruction_weight": [Interval(Real, 0, None, closed="left")]}
+UNLABELED_CONSTRAINTS = {
     "unlabeled_per_labeled": [
         Interval(Real, 0, None, closed="neither"),
         StrOptions({"auto"}),

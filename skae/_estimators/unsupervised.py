@@ -32,8 +32,7 @@ from .identity import content
 from .layer import LayerTraining
 from .training import FIXED, parameters_of_fit
 
-# Constraints of the parameters that all such estimators have.
-CONSTRAINTS = {
+NETWORK_CONSTRAINTS = {
     "n_components": [Interval(Integral, 1, None, closed="left")],
     "standardize": [StrOptions({"auto", "columns", "shared"}), "boolean"],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -52,43 +51,43 @@ def takes_steps(estimator):
     return True
 
 
-def begin(self, X, sample_weight, *, again=False):
+def begin(self, X, sample_weight, *, warm_start=False):
     """Return the ``Problem`` of training the network on X, and the state to train from.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
     sample_weight : array-like of shape (n_samples,) or None
-    again : bool
+    warm_start : bool
         Whether to continue from the last fit, if there was one, instead of starting from new weights.
     """
-    may_go_on, again = again, again and is_fitted(self)
+    goes_on = warm_start and is_fitted(self)
     for name in self._learned_afterwards:
         setattr(self, name, None)
     # 1. The rows that count, as arrays of numpy.
     frame = gathered(self, X)
     prototype = prototype_for(self, frame)
-    dtype = self._params.dtype if again else DTYPES
-    X = in_numpy(validated_frame(self, frame, dtype=dtype, reset=not again))
+    dtype = self._params.dtype if goes_on else DTYPES
+    X = in_numpy(validated_frame(self, frame, dtype=dtype, reset=not goes_on))
     self._backend = dispatched(frame)
     X, sample_weight, _ = counted_rows(X, in_numpy(sample_weight))
     # 2. How the network sees them.
-    names = column_names(self, X)
-    if again:
+    if goes_on:
         _check_goes_on(self)
-        units = self._units
-        # Once, since calls of partial_fit are many.
-        warned = self._warned_of_drift or warn_of_drift(X, sample_weight, units, names)
     else:
-        warned = False
         units = self._make_units(X, frame, sample_weight)
-        if may_go_on and self.standardize:
+        if warm_start and self.standardize:
             warn_of_unknown_scale(units)
         self._set_network(units, self._network_shape(units.scaling.n_inputs))
-    self._warned_of_drift = units.check(X, names, warns=again and not warned) or warned
+        self._warned_of_drift = False
+    units, names = self._units, column_names(self, X)
+    if goes_on and not self._warned_of_drift:  # once, since calls of partial_fit are many
+        self._warned_of_drift = warn_of_drift(X, sample_weight, units, names)
+    warns = goes_on and not self._warned_of_drift
+    self._warned_of_drift |= units.check(X, names, warns=warns)
     rows = units.scaling.rows(X)
     # 3. What is minimized, and from where.
-    state = self._last_state() if again else self._first_state(rows, sample_weight)
+    state = self._last_state() if goes_on else self._first_state(rows, sample_weight)
     objective = self.objective(self._network, units)
     check_objective(objective, self)
     constant_loss = units.constant_loss * objective.largest_cell_weight
@@ -116,7 +115,7 @@ def fit_network(self, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
 
     See :func:`begin`; ``cure`` is the advice in the warning of constant codes.
     """
-    problem, state = begin(self, X, sample_weight, again=self.warm_start)
+    problem, state = begin(self, X, sample_weight, warm_start=self.warm_start)
     self._train(problem, state)
     fitted, rows = self.model_, unscaled(problem.X)
     if not fitted.units.one_dwarfs_others:
@@ -129,7 +128,7 @@ def layer_training(self, **facts):
     return LayerTraining(
         make_units=self._make_units,
         begin=partial(begin, self),
-        start=self._start,
+        initial_state=self._initial_state,
         make_solver=lambda: (self._make_solver(), self._step_size()),
         train=self._train,
         set_fitted=partial(_set_fitted, self),
@@ -171,6 +170,6 @@ def partial_fit(
         The estimator after the epoch.
     """
     with unchanged_on_error(self):
-        problem, state = begin(self, X, sample_weight, again=True)
+        problem, state = begin(self, X, sample_weight, warm_start=True)
         self._train_epoch(problem, state)
     return self

@@ -49,7 +49,7 @@ def shrink(value, alpha, positive):
 
 
 @kernel
-def gather(codes, support, values):
+def list_nonzeros(codes, support, values):
     """List the nonzeros of ``codes`` in ``support`` and ``values``; return their number."""
     count = 0
     for j in range(codes.size):
@@ -106,7 +106,7 @@ def descend(gram, alpha, positive, tol, max_iter, squared_norm, correlation, cod
     noise = squared_norm * (1e-14 if residual_corr.itemsize == 4 else 1e-31)
     stalled = False
     for iteration in range(max_iter + 1):
-        count = gather(codes, support, values)
+        count = list_nonzeros(codes, support, values)
         copy(correlation, residual_corr)
         for k in range(count):
             values[k] = -values[k]

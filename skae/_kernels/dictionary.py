@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._jit import kernel
-from .coordinate_descent import gather
+from .coordinate_descent import list_nonzeros
 from .gap import add_rows
 
 
@@ -18,7 +18,7 @@ def accumulate(codes, rows, weights, decay, second, cross):
         for k in range(cross.shape[1]):
             cross[j, k] *= decay
     for i in range(codes.shape[0]):
-        count = gather(codes[i], support, values)
+        count = list_nonzeros(codes[i], support, values)
         for a in range(count):
             weight = weights[i] * values[a]
             row = second[support[a]]

@@ -1,10 +1,37 @@
 """Orthogonal matching pursuit of one sample in the Gram domain (Rubinstein et al. 2008, Batch-OMP)."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ._jit import kernel
 from .cholesky import append, backward, forward
 from .gap import add_rows, copy
+
+
+class PursuitBuffers(NamedTuple):
+    """Memory of a pursuit for one sample.
+
+    Parameters
+    ----------
+    residual_corr : ndarray of shape (n_atoms,)
+        Correlations of the atoms with the residual.
+    chosen : ndarray of bool of shape (n_atoms,)
+        Whether an atom was tried.
+    support, values : ndarray of shape (n_atoms,)
+        The atoms of the code, and minus their codes.
+    solved : ndarray of shape (n_atoms,)
+        Memory for solving triangular systems.
+    factor : ndarray of shape (n_nonzero, n_nonzero)
+        The Cholesky factor of their Gram matrix.
+    """
+
+    residual_corr: np.ndarray
+    chosen: np.ndarray
+    support: np.ndarray
+    values: np.ndarray
+    solved: np.ndarray
+    factor: np.ndarray
 
 
 @kernel
@@ -18,10 +45,9 @@ def _best_atom(residual_corr, scales, chosen):
 
 
 @kernel
-def _pursue(
-    gram, scales, n_nonzero, correlation, residual_corr, chosen, support, values, solved, factor
-):
-    """Return the number of chosen atoms; ``support`` are these atoms, and ``values`` minus their codes."""
+def _pursue(gram, scales, n_nonzero, correlation, buffers):
+    """Return the number of atoms of the code, which ``buffers.support`` and ``buffers.values`` then have."""
+    residual_corr, chosen, support, values, solved, factor = buffers
     exact = residual_corr.dtype.type(1e-6 if gram.itemsize == 4 else 1e-14)
     smallest = residual_corr.dtype.type(1e-5 if gram.itemsize == 4 else 1e-11)
     copy(correlation, residual_corr)
@@ -55,24 +81,15 @@ def pursue_rows(gram, n_nonzero, correlations, codes):
     for j in range(n_atoms):
         if gram[j, j] > 0:
             scales[j] = 1 / np.sqrt(gram[j, j])
-    residual_corr = np.empty(n_atoms, gram.dtype)
-    values = np.empty(n_atoms, gram.dtype)
-    solved = np.empty(n_atoms, gram.dtype)
-    support = np.empty(n_atoms, np.int64)
-    chosen = np.empty(n_atoms, np.bool_)
-    factor = np.empty((n_nonzero, n_nonzero), gram.dtype)
+    buffers = PursuitBuffers(
+        np.empty(n_atoms, gram.dtype),
+        np.empty(n_atoms, np.bool_),
+        np.empty(n_atoms, np.int64),
+        np.empty(n_atoms, gram.dtype),
+        np.empty(n_atoms, gram.dtype),
+        np.empty((n_nonzero, n_nonzero), gram.dtype),
+    )
     for i in range(codes.shape[0]):
-        count = _pursue(
-            gram,
-            scales,
-            n_nonzero,
-            correlations[i],
-            residual_corr,
-            chosen,
-            support,
-            values,
-            solved,
-            factor,
-        )
+        count = _pursue(gram, scales, n_nonzero, correlations[i], buffers)
         for k in range(count):
-            codes[i, support[k]] = -values[k]
+            codes[i, buffers.support[k]] = -buffers.values[k]

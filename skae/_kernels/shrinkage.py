@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._jit import kernel
-from .coordinate_descent import gather, shrink
+from .coordinate_descent import list_nonzeros, shrink
 from .gap import duality_gap
 
 
@@ -46,7 +46,7 @@ def gap_rows(alphas, positive, squared_norms, correlations, residual_corr, codes
     values = np.empty(codes.shape[1], codes.dtype)
     support = np.empty(codes.shape[1], np.int64)
     for i in range(codes.shape[0]):
-        count = gather(codes[i], support, values)
+        count = list_nonzeros(codes[i], support, values)
         gaps[i] = duality_gap(
             squared_norms[i],
             alphas[i],

@@ -13,8 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays.namespace import dense
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
-from .._estimators.devices import CONSTRAINTS as ENGINE
-from .._estimators.devices import dispatched, in_numpy, shown
+from .._estimators.devices import DEVICE_CONSTRAINTS, dispatched, in_numpy, shown
 from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
@@ -22,7 +21,7 @@ from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS, CURE_OF_CONSTANT_CODES, fit_network
+from .._estimators.unsupervised import CURE_OF_CONSTANT_CODES, NETWORK_CONSTRAINTS, fit_network
 from .._typing import (
     Activation,
     ArrayLike,
@@ -60,8 +59,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        **CONSTRAINTS,
-        **ENGINE,
+        **NETWORK_CONSTRAINTS,
+        **DEVICE_CONSTRAINTS,
         "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS)), Unit],
         "tied_weights": ["boolean"],
@@ -225,7 +224,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     def _first_state(self, rows, sample_weight):
         """Return the state before the first step on scaled rows, in which outputs are the columns' means."""
-        return self._start(self._network, rows.dtype, output_bias=self._units.base_logits)
+        return self._initial_state(self._network, rows.dtype, output_bias=self._units.base_logits)
 
     def layer_weights(self):
         """Return encoder weights, encoder bias, decoder weights and decoder bias of each layer.

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
+from .._estimators.needs import Need
 from .._estimators.parameters import estimator, resolved
-from .._estimators.validation import Need
 from ..nn.activations import make_activation
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.network import expected_squared_jacobian
@@ -271,8 +271,8 @@ class ContractiveAE(BaseAutoEncoder):
         if self.contracted == "reconstruction":
             if not units.loss.elementwise:
                 raise ValueError(
-                    "contracted='reconstruction' needs output units that do not share a sum: use "
-                    "loss='gaussian' or 'bernoulli', or contracted='code'."
+                    "contracted='reconstruction' cannot have columns with a multinomial loss, whose reconstructions depend on "
+                    "each other: use loss='gaussian' or 'bernoulli', or contracted='code'."
                 )
             return JacobianContraction(
                 strength, network, n_directions=self._directions(network), loss=units.loss

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from .._compat import Interval, StrOptions
-from .._estimators.parameters import AUTO_STEP_SIZE, estimator
-from .._estimators.validation import OF_LEVEL, OF_SWAP
+from .._estimators.needs import LEVEL_NEED, SWAP_NEED
+from .._estimators.parameters import AUTO_STEP_SIZE_CONSTRAINTS, estimator
 from .._typing import Corruption
-from ..nn.corruption import CORRUPTIONS, make_corruption
+from ..nn.corruption import CORRUPTIONS
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ._base import BaseAutoEncoder
@@ -166,13 +166,13 @@ class DenoisingAE(BaseAutoEncoder):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoEncoder._parameter_constraints,
-        **AUTO_STEP_SIZE,
+        **AUTO_STEP_SIZE_CONSTRAINTS,
         "corruption": [StrOptions(set(CORRUPTIONS)), callable],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
         "emphasis": [tuple, list, None],
     }
 
-    _needs: ClassVar[tuple] = (OF_LEVEL, OF_SWAP)
+    _needs: ClassVar[tuple] = (LEVEL_NEED, SWAP_NEED)
 
     def objective(self, network, units):
         """Return the loss of reconstructing rows from corrupted copies of them.
@@ -207,7 +207,7 @@ class DenoisingAE(BaseAutoEncoder):
 
     def _make_noise(self, units):
         """Return the corruption of columns in these ``Units``."""
-        return make_corruption(self.corruption, self.corruption_level, units.groups, units.limits)
+        return units.make_corruption(self.corruption, self.corruption_level)
 
     def layer_training(self):
         """Return how a stack may train the network of this layer.

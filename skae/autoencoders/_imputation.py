@@ -14,7 +14,7 @@ _N_DRAWS = 3
 _SPREAD = 0.3
 # Categories are often right in the second pass only, which sees what the first has filled in.
 _FEWEST_PASSES, _MOST_PASSES = 2, 5
-_ROUNDING = 1e-3  # by which known shares may exceed one; counts are none
+_ROUNDING = 1e-3  # by which known inputs of a group may exceed one; counts exceed it by more
 _LEAST_GAIN = 0.01  # fraction of the error that a further pass must remove
 
 
@@ -38,7 +38,7 @@ class Imputation:
     def __init__(self, normal, slopes):
         self.normal, self.slopes = normal, slopes
 
-    def fill(self, reconstruct, z, shares=()):
+    def fill(self, reconstruct, z, sum_to_one=()):
         """Return a copy of the rows ``z`` without missing values.
 
         Parameters
@@ -47,21 +47,21 @@ class Imputation:
             Function from rows of z to their reconstructions.
         z : ndarray of shape (n_samples, n_inputs)
             NaN where a value is missing.
-        shares : sequence of ndarray of int
-            Inputs of each group that sums to one, as the categories of a one-hot group.
+        sum_to_one : sequence of ndarray of int
+            Inputs of each group whose sum is one, as that of the categories of a one-hot group.
         """
         missing = np.isnan(z)
         linear, filled = self.normal.estimates(z), np.where(missing, z.dtype.type(0), z)
         for slopes in self.slopes:
             r = reconstruct(filled)
-            r = _given_known(r, z, missing, shares) if shares else r
+            r = _given_known(r, z, missing, sum_to_one) if sum_to_one else r
             # Not linear + slopes * (r - linear): where the slope is 1 this is r, without rounding.
             filled = np.where(missing, (1 - slopes) * linear + slopes * r, z)
         return filled
 
 
 def _given_known(r, z, missing, groups):
-    """Return reconstructions whose missing shares of a sum of one are those given the known ones of their group."""
+    """Return reconstructions whose missing inputs of ``groups``, each of the sum one, are those given the known ones."""
     for columns in groups:
         hidden = missing[:, columns]
         rest = 1 - np.where(hidden, 0, z[:, columns]).sum(axis=1)
@@ -101,11 +101,11 @@ def imputation_of(model, z, weights):
         gaussian,
         units.groups,
         weights,
-        shares=() if units.groups is None else units.multinomial_groups,
+        sum_to_one=() if units.groups is None else units.multinomial_groups,
     )
 
 
-def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None, shares=()):
+def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None, sum_to_one=()):
     """Return the ``Imputation`` learned from hidden cells of the rows ``z``, with passes as long as they help.
 
     Parameters
@@ -118,7 +118,7 @@ def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None, s
     groups : ndarray of int of shape (n_inputs,) or None
         Inputs with the same number are hidden together.
     weights : ndarray of shape (n_samples,) or None
-    shares : sequence of ndarray of int
+    sum_to_one : sequence of ndarray of int
         See :meth:`Imputation.fill`.
     """
     z, weights = rows_to_learn_from(z, weights, _SLOPES_CELLS)
@@ -133,7 +133,7 @@ def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None, s
     passes, before = [], np.inf
     while len(passes) < _MOST_PASSES:
         r = reconstruct(filled)
-        r = _given_known(r, z, missing, shares) if shares else r
+        r = _given_known(r, z, missing, sum_to_one) if sum_to_one else r
         slopes, error = regression.on(r - linear)
         bound = (1 - _LEAST_GAIN) * before if len(passes) >= _FEWEST_PASSES else np.inf
         if not error < bound:  # NaN ends it, too

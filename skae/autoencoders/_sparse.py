@@ -8,14 +8,14 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators import unsupervised
 from .._estimators.code_warnings import warn_of_dead_features
 from .._estimators.fitting import unchanged_on_error
-from .._estimators.parameters import AUTO_STEP_SIZE, estimator
+from .._estimators.needs import Need
+from .._estimators.parameters import AUTO_STEP_SIZE_CONSTRAINTS, estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import ProjectedAtoms
 from .._estimators.units import make_units, plain_units
-from .._estimators.validation import Need
+from .._estimators.unsupervised import NETWORK_CONSTRAINTS, begin, partial_fit
 from .._typing import ArrayLike, MatrixLike, Schedule, Self, Standardize, StepSolverLike
 from ..nn.scaling import unscaled
 from ..nn.sparse_objective import SparseObjective
@@ -181,8 +181,8 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        **AUTO_STEP_SIZE,
-        **{name: unsupervised.CONSTRAINTS[name] for name in ("standardize", "warm_start")},
+        **AUTO_STEP_SIZE_CONSTRAINTS,
+        **{name: NETWORK_CONSTRAINTS[name] for name in ("standardize", "warm_start")},
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "expansion": [Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(SPARSE_TRAININGS))],
@@ -280,14 +280,14 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            problem, state = unsupervised.begin(self, X, sample_weight, again=self.warm_start)
+            problem, state = begin(self, X, sample_weight, warm_start=self.warm_start)
             self._train(problem, state)
             n_batches = max(-(-problem.n_rows // self.batch_size), self.dead_after)
             dead = self._state["extra_idle"] >= n_batches
             warn_of_dead_features(dead, unscaled(problem.X), type(self).__name__)
         return self
 
-    partial_fit = unsupervised.partial_fit
+    partial_fit = partial_fit
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -335,7 +335,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
 
     def _first_state(self, rows, sample_weight):
         """Return the state before the first step, in which the encoder sees deviations from the columns' means."""
-        state = self._start(self._network, rows.dtype)
+        state = self._initial_state(self._network, rows.dtype)
         params = self._network.views(state.params)
         params.thresholds[...] = self._network.training.initial_thresholds(self.alpha)
         params.decoder_biases[0][...] = self._units.base_logits

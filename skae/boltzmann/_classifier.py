@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
-from .._estimators.reading_y import CLASS_WEIGHT, score
+from .._estimators.reading_y import CLASS_WEIGHT_CONSTRAINTS, score
 from .._estimators.subestimators import start_above, unfrozen
 from .._estimators.supervised import BaseSupervised
 from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
@@ -127,7 +127,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
-        **CLASS_WEIGHT,
+        **CLASS_WEIGHT_CONSTRAINTS,
         "base": [HasMethods("fit")],
         "prefit": ["boolean"],
     }
@@ -179,7 +179,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         return base
 
     def _inputs(self, X):
-        return self.base_.model_.network_inputs(X)
+        return self.base_.model_.input_rows(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

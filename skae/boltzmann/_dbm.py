@@ -12,17 +12,12 @@ from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.devices import fitting_parts, in_numpy, shown
 from .._estimators.fitted import by_block_of_model
-from .._estimators.fitting import (
-    MeanScore,
-    column_names,
-    fit_data,
-    unchanged_on_error,
-)
+from .._estimators.fitting import MeanScore, column_names, fit_data, unchanged_on_error
+from .._estimators.needs import Need
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
-from .._estimators.subestimators import copies
+from .._estimators.subestimators import ready_layers
 from .._estimators.training import SetAtEnd
-from .._estimators.validation import Need
 from .._typing import (
     ArrayLike,
     ClassNamePrefixFeaturesOutMixin,
@@ -39,20 +34,16 @@ from ..nn.layerwise import OnCodes
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
-from ._layers import check_machines, double_weights, pretrain
+from ._layers import check_deep_machine, double_weights, pretrain
 from ._machine import BoltzmannMachine, means_to_center
 from ._mean_field import FittedMachine, beside_zeros
-from ._partition import LogPartition, normalized
+from ._partition import LogPartition, RBMParts, normalized
 from ._rbm import RBM
 
 
 @estimator
 class DBM(
-    BoltzmannMachine,
-    MeanScore,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _BaseComposition,
+    BoltzmannMachine, MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _BaseComposition
 ):
     """Deep Boltzmann machine: each hidden layer is connected with the one below and the one above.
 
@@ -202,7 +193,7 @@ class DBM(
         """
         with unchanged_on_error(self), fitting_parts(self, X) as self._backend:
             layers = named_layers.of_widths(self.layers, RBM)
-            check_machines(layers, least=2)
+            check_deep_machine(layers)
             named_layers.check_names(self)
             if isinstance(self._make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
@@ -210,7 +201,7 @@ class DBM(
             make_units = layers[0][1].layer_training().make_units
             self._units = make_units(data.X, data.frame, data.sample_weight)
             self._units.check(data.X, column_names(self, data.X), warns=False)
-            self.layers_ = double_weights(copies(layers, self))
+            self.layers_ = double_weights(ready_layers(layers, self))
             widths = [layer.n_components for _, layer in self.layers_]
             self._sizes = (self._units.scaling.n_inputs, *widths)
             self._learn(data)
@@ -321,7 +312,7 @@ class DBM(
     def _learn(self, data):
         rows, dtype = self._units.scaling.rows(data.X), data.X.dtype
         network, mask = self._machine.network, self._machine.mask()
-        state = self._start(network, dtype)
+        state = self._initial_state(network, dtype)
         params = network.views(state.params)
         if mask is not None:
             params.encoder_weights[0][...] *= mask
@@ -352,16 +343,16 @@ class DBM(
         """Return ``function(machine, even, odd)`` of the layer states at all rows of X: see ``by_block_of_model``."""
 
         def at_states(fitted, x):
-            return function(fitted, *fitted.sides(self._units.scaling.apply(x)))
+            return function(fitted, *fitted.layer_means(self._units.scaling.apply(x)))
 
         return by_block_of_model(self, X, at_states, width, **options)
 
     def _ends_of_chains(self, n_chains, n_steps, X, means, rng):
         return self.model_.sample(n_chains, n_steps, X, means, rng)
 
-    def _two_sides(self):
+    def _as_rbm(self):
         fitted = self.model_
-        return fitted.params, fitted.visible, fitted.base_logits()
+        return RBMParts(fitted.params, fitted.even_units, fitted.base_logits())
 
     @property
     def model_(self) -> Any:

@@ -20,9 +20,9 @@ from .._estimators.fitting import (
     take_columns,
     unchanged_on_error,
 )
+from .._estimators.needs import validate_params
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import estimator
-from .._estimators.validation import validate_params
 from .._typing import (
     ArrayLike,
     BaseEstimator,
@@ -38,7 +38,7 @@ from .._typing import (
 from ..deep import StackedAE
 from ._layers import check_machines
 from ._machine import checked_start
-from ._passes import downward
+from ._passes import visible_draws, visible_means
 from ._rbm import RBM
 
 
@@ -250,8 +250,11 @@ class DBN(
             means=means_of_top,
             random_state=int(rng.integers(np.iinfo(np.int32).max)),
         )
-        for number, layer in reversed(list(enumerate(lower))):
-            states = downward(layer.model_, states, None if means and number == 0 else rng)
+        for layer in reversed(lower):
+            if means and layer is lower[0]:
+                states = visible_means(layer.model_, states)
+            else:
+                states = visible_draws(layer.model_, states, rng)
         return as_given(states, start)
 
     @property

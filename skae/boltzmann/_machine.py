@@ -51,8 +51,8 @@ class BoltzmannMachine(TrainedModel, ABC):
         """Return the ends of Gibbs chains from the rows of X or, if it is None, from draws by the base rates."""
 
     @abstractmethod
-    def _two_sides(self):
-        """Return the machine as one RBM: its parameters, its visible units, and their biases without hidden units."""
+    def _as_rbm(self):
+        """Return the ``RBMParts`` of the machine."""
 
     def sample(
         self,
@@ -125,7 +125,7 @@ class BoltzmannMachine(TrainedModel, ABC):
         Salakhutdinov, R. & Murray, I. On the quantitative analysis of deep belief networks. ICML 2008.
         """
         check_is_fitted(self)
-        return log_partition(*self._two_sides(), n_runs, n_temperatures, random_state)
+        return log_partition(self._as_rbm(), n_runs, n_temperatures, random_state)
 
     def _new_chains(self, n_hidden, dtype):
         """Return the persistent chains of training, of ``n_hidden`` units each."""

@@ -30,7 +30,7 @@ class FittedMachine:
         """Return the same machine with its parameters in the library and on the device of ``prototype``."""
         return FittedMachine(self.machine, like(self.flat, prototype), self.units, self.n_steps)
 
-    def sides(self, x):
+    def layer_means(self, x):
         """Return x next to the means of the even hidden layers, and the means of the odd layers, for scaled rows x."""
         n_even, n_odd = self.machine.network.sizes
         states, odd = zeros((x.shape[0], n_even), x), empty((x.shape[0], n_odd), x)
@@ -46,7 +46,7 @@ class FittedMachine:
         return self.units.scaling.invert(self.units.loss.activate(logits[:, :n_visible]))
 
     @property
-    def visible(self):
+    def even_units(self):
         """Reconstruction: the units of the even layers, beginning with those of X."""
         return self.machine.units(self.units.loss)
 
@@ -62,11 +62,11 @@ class FittedMachine:
     def sample(self, n_chains, n_steps, X, means, rng):
         """Return the ends of Gibbs chains from the rows of X or, if it is None, from draws by the base rates."""
         if X is None:
-            states = self.visible.draws(self.base_logits(), n_chains, rng)
+            states = self.even_units.draws(self.base_logits(), n_chains, rng)
         else:
-            states = self.sides(self.units.scaling.apply(X))[0]
+            states = self.layer_means(self.units.scaling.apply(X))[0]
         n_odd = self.machine.network.sizes[1]
-        odd = run_chains(self.params, self.visible, states, n_odd, n_steps, rng)
+        odd = run_chains(self.params, self.even_units, states, n_odd, n_steps, rng)
         if means:
             return self.visible_means(odd)
         return self.units.scaling.invert(states[:, : self.machine.sizes[0]])
@@ -80,16 +80,16 @@ class FittedMachine:
         """Return the biases of each layer, from the visible one up."""
         return [self.machine.bias(self.params, n) for n in range(len(self.machine.sizes))]
 
-    def encoder_layers(self):
-        """Return weights, bias and activation of each layer of one mean-field pass up, from ``network_inputs``."""
+    def encoder_parameters(self):
+        """Return weights, bias and activation of each layer of one mean-field pass up, from ``input_rows``."""
         weights, biases = self.weights(), self.biases()
         lowest = np.hstack([weights[0], weights[1].T])
         return list(zip([lowest, *weights[1:]], biases[1:], ["sigmoid"] * len(weights)))
 
-    def network_inputs(self, X):
+    def input_rows(self, X):
         """Return the rows of X next to the mean-field means of the second hidden layer."""
         width, rows = self.machine.sizes[0] + self.machine.sizes[2], self.units.scaling.rows(X)
-        return by_block(rows, lambda x: self.sides(x)[0][:, :width], width)
+        return by_block(rows, lambda x: self.layer_means(x)[0][:, :width], width)
 
 
 def beside_zeros(rows, out):

@@ -1,6 +1,7 @@
 """Logarithm of the normalizer of an RBM: exact for few hidden units, else by annealed importance sampling."""
 
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
@@ -11,8 +12,16 @@ from .._threads import product, team
 from ..nn.activations import ACTIVATIONS
 from ..nn.boltzmann import draw
 
-_MOST_EXACT = 20  # hidden units whose states are enumerated
+_MAX_ENUMERATED = 20  # hidden units whose states are enumerated
 _BLOCK = 4096
+
+
+class RBMParts(NamedTuple):
+    """The RBM of a machine, which may be deep: its parameters, its visible units, and their biases in a chain's start."""
+
+    params: Any
+    units: Any
+    base_bias: np.ndarray
 
 
 class LogPartition(NamedTuple):
@@ -31,16 +40,19 @@ class LogPartition(NamedTuple):
     high: float
 
 
-def log_partition(params, units, base_bias, n_runs, n_temperatures, random_state):
-    """Return log Z, exactly if there are few hidden units; parameters of estimates are checked in any case."""
+def log_partition(rbm, n_runs, n_temperatures, random_state):
+    """Return log Z of ``RBMParts``, exactly if there are few hidden units.
+
+    Parameters of estimates are checked in any case.
+    """
     check_counts(n_runs=n_runs, n_temperatures=n_temperatures)
     if n_runs < 2:
         raise ValueError(f"n_runs must be at least 2, for an error bar; got {n_runs!r}.")
     rng = generator(random_state)
-    if len(params.encoder_biases[0]) <= _MOST_EXACT:
-        return exact_log_partition(params, units)
+    if len(rbm.params.encoder_biases[0]) <= _MAX_ENUMERATED:
+        return exact_log_partition(rbm)
     with np.errstate(over="ignore", invalid="ignore"):
-        estimate = annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng)
+        estimate = annealed_log_partition(rbm, n_runs, n_temperatures, rng)
     if not np.isfinite(estimate.value):
         raise ValueError(
             "log Z is beyond the range of numbers: the weights are too large. Train with a lower learning_rate_init, or "
@@ -55,8 +67,9 @@ def normalized(score, log_partition):
     return LogPartition(score - value, score - high, score - low)
 
 
-def exact_log_partition(params, units):
+def exact_log_partition(rbm):
     """Return log Z by a sum over all states of the hidden units."""
+    params = rbm.params
     weights, bias = params.encoder_weights[0], params.encoder_biases[0]
     n_hidden = len(weights)
     terms = []
@@ -64,37 +77,38 @@ def exact_log_partition(params, units):
         numbers = np.arange(states.start, states.stop)[:, np.newaxis]
         hidden = (numbers >> np.arange(n_hidden) & 1).astype(np.float64)
         logits = hidden @ weights + params.decoder_biases[0]
-        terms.append(logsumexp(hidden @ bias + units.log_normalizer(logits)))
+        terms.append(logsumexp(hidden @ bias + rbm.units.log_normalizer(logits)))
     value = float(logsumexp(terms))
     return LogPartition(value, value, value)
 
 
-def annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng):
+def annealed_log_partition(rbm, n_runs, n_temperatures, rng):
     """Return log Z by annealed importance sampling (Neal 2001; Salakhutdinov & Murray 2008, section 4.1).
 
-    The path leads from independent visible units with logits ``base_bias`` to the machine. At temperature b, the
-    weights and the biases of the hidden units are multiplied by b, and the biases of the visible units are a weighted
-    mean of both.
+    The path leads from independent visible units with logits ``base_bias`` to the machine. At the inverse temperature
+    b, from 0 to 1, the weights and the biases of the hidden units are multiplied by b, and the biases of the visible
+    units are ``(1 - b) base_bias + b c``.
     """
+    params, units, base_bias = rbm
     weights, bias = params.encoder_weights[0], params.encoder_biases[0]
     no_bias = np.zeros_like(bias)
     shift = params.decoder_biases[0] - base_bias
     start = units.log_normalizer(base_bias[np.newaxis])[0] + len(bias) * np.log(2)
     log_weights = np.zeros(n_runs)
-    temperatures = np.linspace(0, 1, n_temperatures + 1)
+    inverse_temperatures = np.linspace(0, 1, n_temperatures + 1)
     with team():
         visible = units.draws(base_bias, n_runs, rng)
-        for cold, warm in zip(temperatures[:-1], temperatures[1:]):
+        for old, new in pairwise(inverse_temperatures):
             pre_activations = product(visible, weights.T) + bias
-            log_weights += (warm - cold) * (visible @ shift)
-            log_weights += _softplus_sums(warm * pre_activations) - _softplus_sums(
-                cold * pre_activations
+            log_weights += (new - old) * (visible @ shift)
+            log_weights += _softplus_sums(new * pre_activations) - _softplus_sums(
+                old * pre_activations
             )
-            pre_activations *= pre_activations.dtype.type(warm)
+            pre_activations *= pre_activations.dtype.type(new)
             ACTIVATIONS["sigmoid"].forward(pre_activations, no_bias)
             draw(pre_activations, rng, pre_activations)
-            product(pre_activations, weights * weights.dtype.type(warm), visible)
-            visible += base_bias + shift.dtype.type(warm) * shift
+            product(pre_activations, weights * weights.dtype.type(new), visible)
+            visible += base_bias + shift.dtype.type(new) * shift
             units.sample(visible, rng)
     return _log_mean(log_weights, start)
 

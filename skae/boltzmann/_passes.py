@@ -13,14 +13,18 @@ def upward_means(model, x, scale):
     return means
 
 
-def downward(model, hidden, rng=None):
-    """Return draws of the columns of X given hidden units, or their means if ``rng`` is None."""
-    out = np.empty((len(hidden), model.scaling.n_inputs), hidden.dtype)
-    if rng is not None:
-        draw_visible(model.params, model.loss, hidden, rng, out)
-        return model.scaling.invert(out)
-    visible_logits(model.params, hidden, out)
-    return model.scaling.invert(model.loss.activate(out))
+def visible_means(model, hidden):
+    """Return the means of the columns of X given hidden units."""
+    logits = np.empty((len(hidden), model.scaling.n_inputs), hidden.dtype)
+    visible_logits(model.params, hidden, logits)
+    return model.scaling.invert(model.loss.activate(logits))
+
+
+def visible_draws(model, hidden, rng):
+    """Return draws of the columns of X given hidden units."""
+    draws = np.empty((len(hidden), model.scaling.n_inputs), hidden.dtype)
+    draw_visible(model.params, model.loss, hidden, rng, draws)
+    return model.scaling.invert(draws)
 
 
 def run_chains(params, units, visible, n_hidden, n_steps, rng):

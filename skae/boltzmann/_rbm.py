@@ -7,15 +7,15 @@ from typing import ClassVar, Literal
 from .._arrays.namespace import Constant
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
-from .._estimators.devices import CONSTRAINTS as ENGINE
+from .._estimators.devices import DEVICE_CONSTRAINTS
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.layer import NetworkLayer
+from .._estimators.needs import Need
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import layer_weights
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS, fit_network
-from .._estimators.validation import Need
+from .._estimators.unsupervised import NETWORK_CONSTRAINTS, fit_network
 from .._typing import (
     ArrayLike,
     FloatArray,
@@ -32,8 +32,8 @@ from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
 from ..training.solvers import is_full_batch
 from ._machine import BoltzmannMachine, check_group_sums, means_to_center
-from ._partition import LogPartition, normalized
-from ._passes import downward, run_chains
+from ._partition import LogPartition, RBMParts, normalized
+from ._passes import run_chains, visible_means
 
 
 @NetworkLayer.register
@@ -190,8 +190,8 @@ class RBM(BoltzmannMachine, FittedNetwork):
 
     _parameter_constraints: ClassVar[dict] = {
         **BoltzmannMachine._parameter_constraints,
-        **CONSTRAINTS,
-        **ENGINE,
+        **NETWORK_CONSTRAINTS,
+        **DEVICE_CONSTRAINTS,
         "visible": [StrOptions({"auto", *LOSSES}), list],
         "gradient": [StrOptions({"pcd", "cd", "autoencoder"})],
         "sparsity": [Interval(Real, 0, None, closed="left")],
@@ -354,7 +354,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         check_group_sums(rows, self._units.loss)
         # Not an array: attributes that are arrays would have to be of the library of X.
         self._base_rates = Constant(self._units.base_logits.astype(rows.dtype))
-        return self._start(self._network, rows.dtype, output_bias=self._base_bias)
+        return self._initial_state(self._network, rows.dtype, output_bias=self._base_bias)
 
     def _make_units(self, X, frame, sample_weight):
         """Return how the network sees the columns of the validated X, which was ``frame``."""
@@ -393,7 +393,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         else:
             visible = model.scaling.apply(X).copy()
         hidden = run_chains(model.params, model.loss, visible, model.n_outputs, n_steps, rng)
-        return downward(model, hidden) if means else model.scaling.invert(visible)
+        return visible_means(model, hidden) if means else model.scaling.invert(visible)
 
-    def _two_sides(self):
-        return self._network.views(self._params), self._units.loss, self._base_bias
+    def _as_rbm(self):
+        return RBMParts(self._network.views(self._params), self._units.loss, self._base_bias)

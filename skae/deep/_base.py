@@ -10,11 +10,11 @@ from .._compat import Interval, _BaseComposition
 from .._estimators import named_layers
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import column_names, fit_data
-from .._estimators.supervised import NOISE
+from .._estimators.needs import LEVEL_NEED, SWAP_NEED
+from .._estimators.supervised import NOISE_CONSTRAINTS
 from .._estimators.training import SetAtEnd, TrainedModel
-from .._estimators.validation import OF_LEVEL, OF_SWAP
 from .._typing import Corruption, NamedLayers, Schedule
-from ._layers import LAYERS, OF_NOISE_ABOVE, chosen_layers, units_of
+from ._layers import LAYER_CONSTRAINTS, NOISE_ABOVE_NEED, chosen_layers, units_of
 from ._pretraining import layers_in_training, pretrain
 
 
@@ -35,12 +35,12 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        **LAYERS,
-        **NOISE,
+        **LAYER_CONSTRAINTS,
+        **NOISE_CONSTRAINTS,
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
-    _needs: ClassVar[tuple] = (OF_NOISE_ABOVE, OF_LEVEL, OF_SWAP)
+    _needs: ClassVar[tuple] = (NOISE_ABOVE_NEED, LEVEL_NEED, SWAP_NEED)
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
@@ -52,12 +52,12 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         return n_epochs or max(getattr(layer, "n_iter_", 0) for _, layer in self.layers_)
 
     def _validated_data(self, frame, sample_weight):
-        """Return the ``FitData`` of X, and set the ``Units`` in which the first layer sees it."""
+        """Return the ``FitData`` of X, and the ``Units`` in which the first layer sees it."""
         data = fit_data(self, frame, sample_weight)
         first = chosen_layers(self)[0][1]
-        self._units = units_of(first, data.X, data.frame, data.sample_weight)
-        self._units.check(data.X, column_names(self, data.X), warns=False)
-        return data
+        units = units_of(first, data.X, data.frame, data.sample_weight)
+        units.check(data.X, column_names(self, data.X), warns=False)
+        return data, units
 
     def _pretrain(self, state, data, n_more):
         """Fit the layers to ``data``, and put their weights into ``state``.
@@ -67,4 +67,4 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         layers = layers_in_training(self, state, data, n_more)
         with SetAtEnd(state, self._set_state):
             pretrain(self, layers)
-        return layers.report
+        return layers.callbacks

@@ -3,8 +3,8 @@
 from typing import ClassVar, Literal
 
 from .._estimators.parameters import estimator
-from .._estimators.reading_y import CLASS_WEIGHT, score
-from .._estimators.unlabeled import UNLABELED, check_unlabeled, unlabeled_ratio
+from .._estimators.reading_y import CLASS_WEIGHT_CONSTRAINTS, score
+from .._estimators.unlabeled import UNLABELED_CONSTRAINTS, check_unlabeled, unlabeled_ratio
 from .._typing import ClassifierMixin, ClassWeight
 from ._supervised import BaseSupervisedStack
 
@@ -174,8 +174,8 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervisedStack._parameter_constraints,
-        **CLASS_WEIGHT,
-        **UNLABELED,
+        **CLASS_WEIGHT_CONSTRAINTS,
+        **UNLABELED_CONSTRAINTS,
     }
 
     score = score

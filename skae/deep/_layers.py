@@ -1,26 +1,14 @@
 """Layers of a stack: defaults, checks, names, units and shapes."""
 
-from dataclasses import fields
-from numbers import Integral
-
-from sklearn.base import clone
-from sklearn.pipeline import make_pipeline
-
 from .._compat import StrOptions
 from .._estimators.layer import NetworkLayer, check_layers, kind_of_units
 from .._estimators.named_layers import check_names, of_widths
+from .._estimators.needs import Need
 from .._estimators.supervised import MOST_UNITS
-from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
-from .._estimators.validation import Need, changed_parameters
-from .._warnings import warn
 from ..autoencoders import ContractiveAE
 
-# Training parameters that each layer has for itself when all are trained at once, or that change no result.
-_OWN = {"solver", "learning_rate_init", "random_state", "verbose", "checkpoint", "resume"}
-
-# Constraints of the parameters for the layers and their pre-training.
-LAYERS = {
+LAYER_CONSTRAINTS = {
     "layers": [list, tuple, None],
     "schedule": [StrOptions({"greedy", "simultaneous"})],
     "corrupted": [StrOptions({"code", "input"})],
@@ -37,24 +25,9 @@ def _has_noise_above(stack):
     )
 
 
-OF_NOISE_ABOVE = Need(
+NOISE_ABOVE_NEED = Need(
     "corrupted", "layers", "a DenoisingAE above the first layer", _has_noise_above
 )
-
-
-def warn_of_first_layer(layers):
-    """Warn of parameters of layers above the first that have no effect, since all are trained as that one says."""
-    names = {field.name for field in fields(TrainedModel)} - _OWN
-    first = layers[0][1].get_params(deep=False)
-    for name, layer in layers[1:]:
-        changed = changed_parameters(layer).items()
-        ignored = {key: value for key, value in changed if key in names and value != first[key]}
-        if ignored:
-            values = ", ".join(f"{key}={value!r}" for key, value in ignored.items())
-            warn(
-                f"{values} of the layer {name!r} has no effect: schedule='simultaneous' trains all layers as the parameters "
-                "of the first one say."
-            )
 
 
 def default_layers(n_units):
@@ -82,22 +55,8 @@ def check_stack(stack):
     check_losses(layers)
 
 
-def named(layers):
-    """Return (name, estimator) pairs for ``layers``, estimators or widths, named as in ``make_pipeline``."""
-    steps = [
-        ContractiveAE(int(layer)) if isinstance(layer, Integral) else layer for layer in layers
-    ]
-    return [(name.replace("-", ""), clone(step)) for name, step in make_pipeline(*steps).steps]
-
-
-def layer_shapes(layers):
-    """Return widths and activations of the whole encoder.
-
-    Returns
-    -------
-    shapes : list of (int, str)
-        From the input to the code.
-    """
+def encoder_shape(layers):
+    """Return the widths and the activations of the whole encoder, from the input to the code."""
     pairs = [pair for _, layer in layers for pair in layer.layer_shapes()]
     widths, activations = zip(*pairs)
     return widths, activations

@@ -3,9 +3,10 @@
 from numbers import Integral
 from typing import Any
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import make_pipeline
 
-from ._layers import named
+from ..autoencoders import ContractiveAE
 from ._stacked import StackedAE
 
 
@@ -46,4 +47,8 @@ def make_stack(*layers: Any, **options: Any) -> StackedAE:
     for layer in layers:
         if not isinstance(layer, (Integral, BaseEstimator)):
             raise TypeError(f"layers of make_stack must be estimators or widths; got {layer!r}.")
-    return StackedAE(named(layers), **options)
+    layers = [
+        ContractiveAE(int(layer)) if isinstance(layer, Integral) else layer for layer in layers
+    ]
+    steps = make_pipeline(*layers).steps
+    return StackedAE([(name.replace("-", ""), clone(step)) for name, step in steps], **options)

@@ -1,12 +1,12 @@
 """Pre-training of layers, each on the codes of the ones below.
 
 - :func:`pretrain`: without labels, one layer after the other, or all at once (``_pretraining_simultaneous.py``);
-- :func:`~skae.deep._pretraining_with_targets.pretrain_with_targets` and
-  :func:`~skae.deep._pretraining_with_targets.pretrain_with_both`: one layer after the other, with labels.
+- :func:`~skae.deep._pretraining_supervised.pretrain_supervised` and
+  :func:`~skae.deep._pretraining_supervised.pretrain_partially_supervised`: one layer after the other, with labels.
 
 A layer is an estimator, fitted in place, whose encoder may have several layers of the network of the whole stack:
 ``start`` is the index of the lowest one. That network has a copy of the weights, from which the codes for the layers
-above are computed: see :class:`~skae.deep._layers_of_network.LayersOfNetwork`.
+above are computed: see :class:`~skae.deep._layers_in_training.LayersInTraining`.
 """
 
 import os
@@ -17,12 +17,12 @@ from .._estimators.callbacks import Callbacks
 from ..nn.layerwise import OnCodes
 from ..nn.model import Model
 from ..training.problem import Problem
-from ._layers_of_network import LayersOfNetwork
+from ._layers_in_training import LayersInTraining
 from ._pretraining_simultaneous import pretrain_simultaneously
 
 
 def layers_in_training(self, state, data, n_more):
-    """Return the ``LayersOfNetwork`` of the stack ``self``, whose weights go into ``state``.
+    """Return the ``LayersInTraining`` of the stack ``self``, whose weights go into ``state``.
 
     Their training and ``n_more`` tasks after it are the parts of the fit that callbacks see.
     """
@@ -30,8 +30,8 @@ def layers_in_training(self, state, data, n_more):
     noise_below = self.corrupted == "input"
     n_parts = n_more + (1 if self.schedule == "simultaneous" else len(self.layers_))
     # Whatever has been trained, its weights are in ``state``.
-    report = Callbacks(self, data.X, n_parts, lambda _: self._set_state(state), "layer")
-    return LayersOfNetwork(self.layers_, model, data, report, noise_below)
+    callbacks = Callbacks(self, data.X, n_parts, lambda _: self._set_state(state), "layer")
+    return LayersInTraining(self.layers_, model, data, callbacks, noise_below)
 
 
 def pretrain(stack, layers):
@@ -41,7 +41,7 @@ def pretrain(stack, layers):
     ----------
     stack : estimator
         Has the parameters ``schedule``, ``checkpoint`` and ``resume``.
-    layers : LayersOfNetwork
+    layers : LayersInTraining
     """
     if layers.noise_below:
         layers.check_noise_below()

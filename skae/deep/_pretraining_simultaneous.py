@@ -8,13 +8,17 @@ from sklearn.base import BaseEstimator
 
 from .._estimators.callbacks import Callbacks, end_callbacks
 from .._estimators.identity import seeds
+from .._estimators.needs import changed_parameters
 from .._estimators.training import TrainedModel
 from .._protocols import Observer
+from .._warnings import warn
 from ..nn.layerwise import JointSolver, Layerwise
 from ..training.loop import TrainingState
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
-from ._layers import warn_of_first_layer
+
+# Training parameters that each layer has for itself when all are trained at once, or that change no result.
+_OWN = {"solver", "learning_rate_init", "random_state", "verbose", "checkpoint", "resume"}
 
 
 def pretrain_simultaneously(layers, checkpoint, resume):
@@ -22,7 +26,7 @@ def pretrain_simultaneously(layers, checkpoint, resume):
 
     Parameters
     ----------
-    layers : LayersOfNetwork
+    layers : LayersInTraining
     checkpoint : str or None
         Path of the checkpoint of this training.
     resume : bool
@@ -39,12 +43,12 @@ def pretrain_simultaneously(layers, checkpoint, resume):
     problem = Problem(together, layers.rows, layers.data.sample_weight)
     set_layers = partial(_set_layers, layers, together)
     try:
-        reports = _reports(layers, trainer.n_epochs(problem))
-        if reports:
-            problem.observers += [_AfterEpochs(set_layers), *reports]
+        all_callbacks = _all_callbacks(layers, trainer.n_epochs(problem))
+        if all_callbacks:
+            problem.observers += [_AfterEpochs(set_layers), *all_callbacks]
         trainer.train(problem, state, set_layers)
-        for report in reports:
-            report.close()
+        for callbacks in all_callbacks:
+            callbacks.close()
     finally:
         for _, layer, _ in layers:
             end_callbacks(layer)
@@ -66,14 +70,34 @@ def _begin_all(layers):
 
 def _joint_training(layers, together, checkpoint, resume):
     """Return a training with the parameters of the first layer, but with the solver of each layer for its part."""
-    warn_of_first_layer([(name, layer) for name, layer, _ in layers])
+    _warn_of_ignored_parameters(layers)
     solvers = [layer.layer_training().make_solver() for _, layer, _ in layers]
-    if any(isinstance(solver, LBFGS) for solver, _ in solvers):
-        raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
-    _, first, _ = next(iter(layers))
+    for (name, _, _), (solver, _) in zip(layers, solvers):
+        if isinstance(solver, LBFGS):
+            raise ValueError(
+                f"schedule='simultaneous' needs a solver of minibatches in each layer, such as 'adam': {name!r} has 'lbfgs'."
+            )
+    (_, first, _), *_ = layers
     options = {field.name: getattr(first, field.name) for field in fields(TrainedModel)}
     options |= {"solver": JointSolver(solvers, together.ends), "learning_rate_init": 1.0}
-    return _JointTraining(**{**options, "checkpoint": checkpoint, "resume": resume})
+    options |= {"checkpoint": checkpoint, "resume": resume}
+    return _JointTraining(**options)
+
+
+def _warn_of_ignored_parameters(layers):
+    """Warn of parameters of layers above the first that have no effect, since all are trained as that one says."""
+    names = {field.name for field in fields(TrainedModel)} - _OWN
+    (_, first, _), *others = layers
+    first = first.get_params(deep=False)
+    for name, layer, _ in others:
+        changed = changed_parameters(layer).items()
+        ignored = {key: value for key, value in changed if key in names and value != first[key]}
+        if ignored:
+            values = ", ".join(f"{key}={value!r}" for key, value in ignored.items())
+            warn(
+                f"{values} of the layer {name!r} has no effect: schedule='simultaneous' trains all layers as the parameters "
+                "of the first one say."
+            )
 
 
 def _set_layers(layers, together, joint):
@@ -84,13 +108,13 @@ def _set_layers(layers, together, joint):
         layers.copy_weights(layer, start)
 
 
-def _reports(layers, n_epochs):
-    """Return a list of what reports epochs of all layers at once to the callbacks of the whole, and of its layers."""
-    reports = [layers.report.inner(n_epochs)]
+def _all_callbacks(layers, n_epochs):
+    """Return a list of the ``Callbacks`` of the epochs of all layers at once: those of the whole, and of each of its layers."""
+    all_callbacks = [layers.callbacks.inner(n_epochs)]
     for _, layer, start in layers:
         shown = partial(layers.codes, start) if start else layers.data.X
-        reports.append(Callbacks(layer, shown, n_epochs))
-    return [report for report in reports if report.is_open]
+        all_callbacks.append(Callbacks(layer, shown, n_epochs))
+    return [callbacks for callbacks in all_callbacks if callbacks.is_open]
 
 
 class _AfterEpochs(Observer):

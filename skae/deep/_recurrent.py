@@ -5,17 +5,17 @@ from typing import ClassVar, Literal
 
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.needs import Need
 from .._estimators.parameters import estimator
-from .._estimators.subestimators import copies
-from .._estimators.validation import Need
+from .._estimators.subestimators import ready_layers
 from .._typing import ArrayLike, Corruption, MatrixLike, Self
-from ..nn.corruption import CORRUPTIONS, make_corruption
+from ..nn.corruption import CORRUPTIONS
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.recurrent import RecurrentNetwork
 from ..training.problem import Problem
 from ._base import BaseStack
-from ._layers import check_stack, chosen_layers, layer_shapes
+from ._layers import check_stack, chosen_layers, encoder_shape
 
 
 @estimator
@@ -170,34 +170,30 @@ class RecurrentAE(BaseStack):
         """
         with unchanged_on_error(self):
             check_stack(self)
-            data = self._validated_data(X, sample_weight)
-            self.layers_ = copies(chosen_layers(self), self)
-            widths, activations = layer_shapes(self.layers_)
+            data, units = self._validated_data(X, sample_weight)
+            self.layers_ = ready_layers(chosen_layers(self), self)
+            widths, activations = encoder_shape(self.layers_)
             if len(widths) < 2:
-                raise ValueError("layers of a RecurrentAE must be two or more.")
-            sizes = (self._units.scaling.n_inputs, *widths)
-            self._shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
-            self._learn(data)
+                raise ValueError(f"RecurrentAE needs two layers or more; got {len(widths)}.")
+            sizes = (units.scaling.n_inputs, *widths)
+            shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
+            self._set_network(units, shape)
+            self._learn(data, units)
         return self
 
-    def _learn(self, data):
+    def _learn(self, data, units):
         network = self._network
-        state = self._start(network, data.X.dtype)
-        objective = Objective(
-            network,
-            self._units.loss,
-            corruption=make_corruption(
-                self.corruption, self.corruption_level, self._units.groups, self._units.limits
-            ),
-            penalties=weight_decays(self.weight_decay),
-        )
-        problem = Problem(objective, self._units.scaling.rows(data.X), data.sample_weight)
+        state = self._initial_state(network, data.X.dtype)
+        corruption = units.make_corruption(self.corruption, self.corruption_level)
+        penalties = weight_decays(self.weight_decay)
+        objective = Objective(network, units.loss, corruption=corruption, penalties=penalties)
+        problem = Problem(objective, units.scaling.rows(data.X), data.sample_weight)
         if not self.pretraining:
             self._train(problem, state)
             return
-        report = self._pretrain(state, data, 1)
+        callbacks = self._pretrain(state, data, 1)
         self._train(problem, state)
-        report.close()
+        callbacks.close()
 
     @property
     def _network(self):

@@ -8,22 +8,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
 from .._estimators.callbacks import callbacks_passed_on
-from .._estimators.devices import CONSTRAINTS as ENGINE
-from .._estimators.devices import fitting_parts, in_numpy
+from .._estimators.devices import DEVICE_CONSTRAINTS, fitting_parts, in_numpy
 from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unchanged_on_error
+from .._estimators.needs import Need, check_params, warn_of_unused
 from .._estimators.parameters import estimator
 from .._estimators.reading import is_continuous
-from .._estimators.subestimators import copies, without_output
-from .._estimators.validation import Need, check_params, warn_of_unused
+from .._estimators.subestimators import ready_layers, without_output
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
-from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
-from ._layers import check_stack, chosen_layers, downward, layer_shapes
+from ._layers import check_stack, chosen_layers, downward, encoder_shape
 from ._regressor import StackedAERegressor
 
 
@@ -170,7 +168,7 @@ class StackedAE(BaseStack):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseStack._parameter_constraints,
-        **ENGINE,
+        **DEVICE_CONSTRAINTS,
         "fine_tune": [StrOptions({"reconstruction", "supervised"}), None],
     }
 
@@ -228,37 +226,32 @@ class StackedAE(BaseStack):
 
     def _fit_autoencoder(self, X, sample_weight):
         vars(self).pop("predictor_", None)
-        data = self._validated_data(X, sample_weight)
+        data, units = self._validated_data(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
-            corruption = make_corruption(
-                self.corruption, self.corruption_level, self._units.groups, self._units.limits
-            )
-        self.layers_ = copies(chosen_layers(self), self)
-        widths, activations = layer_shapes(self.layers_)
-        self._shape = {
-            "sizes": (self._units.scaling.n_inputs, *widths),
+            corruption = units.make_corruption(self.corruption, self.corruption_level)
+        self.layers_ = ready_layers(chosen_layers(self), self)
+        widths, activations = encoder_shape(self.layers_)
+        shape = {
+            "sizes": (units.scaling.n_inputs, *widths),
             "activation": activations,
             "decoder": "untied",
             "downward": None if self.fine_tune else downward(self.layers_),
         }
-        inputs = self._units.scaling.rows(data.X)
+        self._set_network(units, shape)
+        inputs = units.scaling.rows(data.X)
         if self._as_part.name is None:  # else the whole warns
-            warn_of_few_directions(inputs, self._units, type(self).__name__)
+            warn_of_few_directions(inputs, units, type(self).__name__)
         network = self._network
-        state = self._start(network, data.X.dtype)
-        objective = Objective(
-            network,
-            self._units.loss,
-            corruption=corruption,
-            penalties=weight_decays(self.weight_decay),
-        )
-        report = self._pretrain(state, data, bool(self.fine_tune))
+        state = self._initial_state(network, data.X.dtype)
+        penalties = weight_decays(self.weight_decay)
+        objective = Objective(network, units.loss, corruption=corruption, penalties=penalties)
+        callbacks = self._pretrain(state, data, bool(self.fine_tune))
         if self.fine_tune:
-            constant_loss = self._units.constant_loss
-            problem = Problem(objective, inputs, data.sample_weight, constant_loss=constant_loss)
+            loss = units.constant_loss
+            problem = Problem(objective, inputs, data.sample_weight, constant_loss=loss)
             self._train(problem, state)
-        report.close()
+        callbacks.close()
 
     def _remember_parameters(self):
         """Store the parameters of training, with the corruption that the layers together have seen."""

@@ -10,37 +10,36 @@ from sklearn.base import is_regressor
 
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
-from .._estimators.devices import CONSTRAINTS as ENGINE
-from .._estimators.devices import fitting_parts, in_numpy
+from .._estimators.devices import DEVICE_CONSTRAINTS, fitting_parts, in_numpy
 from .._estimators.fitting import column_names, unchanged_on_error
 from .._estimators.label_neighbors import roughness_of
 from .._estimators.layer import weights_of
+from .._estimators.needs import Need
 from .._estimators.parameters import resolved
-from .._estimators.subestimators import copies, fill
+from .._estimators.subestimators import fill_layers, ready_layers
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.training import SetAtEnd
 from .._estimators.unlabeled import (
-    RECONSTRUCTION,
+    RECONSTRUCTION_CONSTRAINTS,
     new_autoencoder,
     supervised_factors,
     with_unlabeled_stratum,
 )
-from .._estimators.validation import Need
 from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
 from ..nn.network import spread_units
 from ..nn.penalties import weight_decays
 from ._layers import (
-    LAYERS,
-    OF_NOISE_ABOVE,
+    LAYER_CONSTRAINTS,
+    NOISE_ABOVE_NEED,
     check_stack,
     chosen_layers,
     downward,
-    layer_shapes,
+    encoder_shape,
     ties,
     units_of,
 )
 from ._pretraining import layers_in_training, pretrain
-from ._pretraining_with_targets import pretrain_with_both, pretrain_with_targets
+from ._pretraining_supervised import pretrain_partially_supervised, pretrain_supervised
 
 # 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge, where y is rough, and the factor of 'auto'
 # epochs where it is smooth.
@@ -64,9 +63,9 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
-        **LAYERS,
-        **RECONSTRUCTION,
-        **ENGINE,
+        **LAYER_CONSTRAINTS,
+        **RECONSTRUCTION_CONSTRAINTS,
+        **DEVICE_CONSTRAINTS,
         "pretraining": [StrOptions({"unsupervised", "supervised", "partial"}), None],
         "supervision_weight": [Interval(Real, 0, None, closed="left")],
     }
@@ -78,7 +77,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             "pretraining='unsupervised'",
             lambda self: self.pretraining in ("unsupervised", "partial"),  # the latter refuses them
         ),
-        OF_NOISE_ABOVE,
+        NOISE_ABOVE_NEED,
         Need.of_value("supervision_weight", "pretraining", "partial"),
     )
 
@@ -134,12 +133,13 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             self._check_parameters()
             data = self._validated_data(X, y, sample_weight)
             layers = chosen_layers(self, units_below_outputs(self.n_features_in_))
-            self._units = self._units_of_first_layer(layers[0][1], data)
+            units = self._units_of_first_layer(layers[0][1], data)
             if self.reconstruction_weight:
-                self._units.check(data.X, column_names(self, data.X), warns=False)
-            self.layers_ = copies(layers, self)
-            n_inputs, shapes = self._units.scaling.n_inputs, layer_shapes(self.layers_)
-            state = self._start_network(n_inputs, *shapes, data)
+                units.check(data.X, column_names(self, data.X), warns=False)
+            self.layers_ = ready_layers(layers, self)
+            widths, activations = encoder_shape(self.layers_)
+            sizes = (units.scaling.n_inputs, *widths)
+            state = self._start_network(units, sizes, activations, data)
             self._learn(data, state)
         return self
 
@@ -154,24 +154,24 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
     def _learn(self, data, state):
         """Train the layers, and then all of them together."""
         if self.pretraining is None:
-            self._train_together(data, state)
+            self._fine_tune(data, state)
             return
         layers = layers_in_training(self, state, data, 1 + self.refit)
         with SetAtEnd(state, self._set_state):
             self._pretrain(layers, data)
-        self._train_together(data, state)
-        layers.report.close()
+        self._fine_tune(data, state)
+        layers.callbacks.close()
 
     def _pretrain(self, layers, data):
-        """Fit the ``LayersOfNetwork``."""
+        """Fit the ``LayersInTraining``."""
         if self.pretraining == "unsupervised":
             pretrain(self, layers)
         elif self.pretraining == "supervised":
-            pretrain_with_targets(layers, data, self._output_units)
+            pretrain_supervised(layers, data, self._output_units)
         else:
-            pretrain_with_both(layers, data, self._output_units, self.supervision_weight)
+            pretrain_partially_supervised(layers, data, self._output_units, self.supervision_weight)
 
-    def _train_together(self, data, state):
+    def _fine_tune(self, data, state):
         """Train all layers and the output layer, starting from ``state``; unlabeled rows only if X is reconstructed."""
         constant_loss, roughness = data.constant_loss(), self._roughness(data)
         options = {
@@ -222,7 +222,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     def _autoencoder(self, state):
         """Return a network of all encoders and decoders end to end, and its parameters."""
-        widths, activations = layer_shapes(self.layers_)
+        widths, activations = encoder_shape(self.layers_)
         shape = {
             "sizes": (self._units.scaling.n_inputs, *widths),
             "activation": activations,
@@ -233,6 +233,6 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         start = 0
         for _, layer in self.layers_ if self.pretraining else ():
             weights = weights_of(layer, network.sizes[start])
-            fill(network.views(flat), start, weights)
+            fill_layers(network.views(flat), start, weights)
             start += len(weights)
         return network, flat

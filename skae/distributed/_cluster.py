@@ -2,8 +2,8 @@
 
 import time
 
-_TRIES = 10  # attempts for a task whose worker was lost
-_LOOK = 1.0  # seconds between checks of the workers
+_MAX_ATTEMPTS = 10  # attempts for a task whose worker was lost
+_PATIENCE = 1.0  # seconds between checks of the workers
 
 
 def client_or_default(client, timeout):
@@ -80,7 +80,7 @@ class Cluster:
 
     def send(self, number, something):
         """Return the future of an object of part ``number``, on the worker that has this part's other objects."""
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             self.wait_for_workers()
             try:
                 options = {"workers": [self._home(number)], "hash": False}
@@ -88,7 +88,7 @@ class Cluster:
             except (OSError, *_lost()):
                 self._homes.pop(number, None)
         raise RuntimeError(
-            f"Workers were lost {_TRIES} times while rows were sent to them: see their logs."
+            f"Workers were lost {_MAX_ATTEMPTS} times while rows were sent to them: see their logs."
         )
 
     def _home(self, number):
@@ -100,40 +100,40 @@ class Cluster:
             self._homes[number] = workers[number % len(workers)]
         return self._homes[number]
 
-    def run(self, function, held, tasks, **options):
+    def run(self, function, inputs, tasks, **options):
         """Return the list of results of ``function(*objects, *arguments, **options)`` for each task.
 
         Parameters
         ----------
         function : callable
-        held : list of Held
-            Held objects, which have one for each number.
+        inputs : list of RemoteObjects
+            The objects of each task, which stay on the workers.
         tasks : dict
             Arguments of the tasks, by number.
         """
         results = {}
-        for attempt in range(_TRIES):
+        for attempt in range(_MAX_ATTEMPTS):
             missing = [number for number in tasks if number not in results]
             if attempt:
                 self.wait_for_workers()
-                for each in held:
-                    each.send_again(missing)
+                for each in inputs:
+                    each.send(missing)
             futures = {
-                number: self._submitted(function, held, number, tasks[number], options)
+                number: self._submitted(function, inputs, number, tasks[number], options)
                 for number in missing
             }
             for number, future in futures.items():
-                self._take(number, future, [each[number] for each in held], results)
+                self._take(number, future, [each[number] for each in inputs], results)
             if len(results) == len(tasks):
                 return [results[number] for number in tasks]
         raise RuntimeError(
-            f"Workers were lost {_TRIES} times during one task, perhaps for want of memory: see their logs, or set a larger n_parts."
+            f"Workers were lost {_MAX_ATTEMPTS} times during one task, perhaps because memory ran out: see their logs, or set a larger n_parts."
         )
 
-    def _submitted(self, function, held, number, arguments, options):
+    def _submitted(self, function, inputs, number, arguments, options):
         """Return the future of a task, or None if an object that it needs is lost."""
         try:
-            objects = [each[number] for each in held]
+            objects = [each[number] for each in inputs]
             return self.client.submit(function, *objects, *arguments, **options, pure=False)
         except _lost():
             return None
@@ -143,7 +143,7 @@ class Cluster:
 
         Raise the error that the task raised.
         """
-        patience = _LOOK
+        patience = _PATIENCE
         while future is not None and future.status in ("pending", "finished", "error"):
             try:
                 results[number] = future.result(timeout=patience)
@@ -170,8 +170,8 @@ def _lost():
     return KilledWorker, CommClosedError, CancelledError, asyncio.CancelledError, TimeoutError
 
 
-class Held:
-    """Objects that workers hold for tasks, by number; lost ones are sent again.
+class RemoteObjects:
+    """Objects on workers, the inputs of tasks, by number; lost ones are sent again.
 
     Parameters
     ----------
@@ -183,12 +183,12 @@ class Held:
 
     def __init__(self, cluster, make, numbers):
         self._cluster, self._make, self._futures = cluster, make, {}
-        self.send_again(numbers)
+        self.send(numbers)
 
     def __getitem__(self, number):
         return self._futures[number]
 
-    def send_again(self, numbers):
+    def send(self, numbers):
         """Send the objects of ``numbers`` to present workers, one by one: this process has one at a time."""
         for number in numbers:
             self._futures[number] = self._cluster.send(number, self._make(number))

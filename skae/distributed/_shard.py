@@ -150,6 +150,51 @@ class Shard:
 
 
 @dataclass
+class Call:
+    """A call of the objective, which all parts make on their own rows.
+
+    Parameters
+    ----------
+    params : ndarray
+    kept : list of dict
+        Arrays that the objective changes from step to step, see ``observers``.
+    rng : Generator
+        Source of seeds, the same for all parts.
+    number : int
+        Number of calls at this state of ``rng``.
+    """
+
+    params: np.ndarray
+    kept: list
+    rng: Any
+    number: int
+
+
+@dataclass
+class OwnSteps:
+    """Steps that each part makes on its own rows, from the same parameters.
+
+    Parameters
+    ----------
+    params, solver, kept
+        The parameters, the state of the solver, and the arrays that the objective changes, see ``Call``.
+    seed : int
+        Seed of the order of the epoch.
+    first : int
+        Number of the first of its batches to make a step on.
+    rates : list of float
+        Step sizes.
+    """
+
+    params: np.ndarray
+    solver: dict
+    kept: list
+    seed: int
+    first: int
+    rates: list
+
+
+@dataclass
 class Result:
     """Results of a worker on its rows.
 
@@ -161,7 +206,7 @@ class Result:
     grad : ndarray or None
         Sum of the gradients.
     kept : list of dict
-        Arrays that the objective changes from step to step, see ``observers``.
+        Arrays that the objective changes from step to step.
     rng : Generator or None
         Source of seeds, after the batch.
     outcome : object
@@ -189,7 +234,7 @@ def _own_rng(rng, *numbers):
 def kept_by(objective, params):
     """Return copies of the arrays that the objective changes from step to step, a dict for each of its observers."""
     return [
-        {name: array.copy() for name, array in observer.kept(params).items()}
+        {name: array.copy() for name, array in observer.extra_arrays(params).items()}
         for observer in objective.observers
     ]
 
@@ -197,22 +242,19 @@ def kept_by(objective, params):
 def _go_on(objective, kept, params):
     """Let the objective continue from the arrays ``kept``."""
     for observer, arrays in zip(objective.observers, kept):
-        for name, array in observer.kept(params).items():
+        for name, array in observer.extra_arrays(params).items():
             array[...] = arrays[name]
 
 
-def evaluate(shard, recipe, params, kept, noise, rows, *, with_grad, clean):
-    """Return the ``Result`` of ``rows``, the indices and weights of a part of a batch.
-
-    ``noise`` is the generator of all parts, and the number of calls at this state of it.
-    """
+def evaluate(shard, recipe, call, rows, *, with_grad, clean):
+    """Return the ``Result`` of a ``Call`` on ``rows``, the indices and weights of a part of a batch."""
     with team(1):
         objective, _ = shard.make(recipe)
         # Copies: threads of one process may compute several parts, and rounding depends on the alignment of arrays.
-        params, (rng, n_calls) = params.copy(), deepcopy(noise)
-        own = _own_rng(rng, shard.number, n_calls)
+        params, rng = call.params.copy(), deepcopy(call.rng)
+        own = _own_rng(rng, shard.number, call.number)
         grad = np.empty_like(params) if with_grad else None
-        _go_on(objective, kept, params)
+        _go_on(objective, call.kept, params)
         value = objective(params, ShardBatch(shard, *rows, rng, clean), grad, own)
         n_rows = len(rows[0])
         if with_grad:
@@ -221,16 +263,16 @@ def evaluate(shard, recipe, params, kept, noise, rows, *, with_grad, clean):
         return Result(value * n_rows, n_rows, grad, kept_by(objective, params), rng, outcome)
 
 
-def evaluate_all(shard, recipe, plan, params, kept, noise, *, with_grad):
-    """Return the ``Result`` of all rows of ``plan``, whose noise depends on the row alone."""
+def evaluate_all(shard, recipe, plan, call, *, with_grad):
+    """Return the ``Result`` of a ``Call`` on all rows of ``plan``, whose noise depends on the row alone."""
     with team(1):
-        (objective, _), params = shard.make(recipe), params.copy()
+        (objective, _), params = shard.make(recipe), call.params.copy()
         grad, piece = (np.zeros_like(params) if with_grad else None for _ in range(2))
         result = Result(0.0, 0, grad)
         for rows in plan.epoch(0, 0, shuffle=False):
-            _go_on(objective, kept, params)
+            _go_on(objective, call.kept, params)
             batch = ShardBatch(shard, *rows, equal_noise=True)
-            value, n_rows = objective(params, batch, piece, deepcopy(noise[0])), len(batch)
+            value, n_rows = objective(params, batch, piece, deepcopy(call.rng)), len(batch)
             result.value += value * n_rows
             result.n_rows += n_rows
             if with_grad:
@@ -238,21 +280,17 @@ def evaluate_all(shard, recipe, plan, params, kept, noise, *, with_grad):
         return result
 
 
-def advance(shard, recipe, plan, params, solver_state, kept, place, rates, *, shuffle):
-    """Return the ``Result`` of steps of this part alone.
-
-    The steps are on the batches from number ``first`` on, in an epoch whose order comes from ``seed``; ``place`` is
-    (seed, first).
-    """
+def advance(shard, recipe, plan, steps, *, shuffle):
+    """Return the ``Result`` of ``OwnSteps`` on the batches of ``plan``."""
     with team(1):
-        (objective, solver), (seed, first) = shard.make(recipe), place
-        params, state = params.copy(), {name: each.copy() for name, each in solver_state.items()}
+        objective, solver = shard.make(recipe)
+        params, state = steps.params.copy(), {k: each.copy() for k, each in steps.solver.items()}
         solver = objective.adapted(solver)
-        rng, grad = np.random.default_rng([seed, shard.number, first]), np.empty_like(params)
-        result = Result(0.0, 0, params=params, solver=state)
-        _go_on(objective, kept, params)
-        batches = plan.epoch(seed, shard.number, shuffle)[first : first + len(rates)]
-        for rows, rate in zip(batches, rates):
+        rng = np.random.default_rng([steps.seed, shard.number, steps.first])
+        grad, result = np.empty_like(params), Result(0.0, 0, params=params, solver=state)
+        _go_on(objective, steps.kept, params)
+        batches = plan.epoch(steps.seed, shard.number, shuffle)[steps.first :]
+        for rows, rate in zip(batches, steps.rates):
             batch = ShardBatch(shard, *rows)
             result.value += objective(params, batch, grad, rng) * len(batch)
             result.n_rows += len(batch)

@@ -11,8 +11,10 @@ import numpy as np
 from .._protocols import Announces, Restricts, SumsOutcomes, TrainingObjective
 from ..training.batches import Mixture
 from ..training.loop import Steps
-from ._cluster import Held
+from ._cluster import RemoteObjects
 from ._shard import (
+    Call,
+    OwnSteps,
     Plan,
     Recipe,
     Shard,
@@ -45,18 +47,19 @@ class Parts:
         self._cluster, self._problem, self._solver = cluster, problem, solver
         self.sync_every, self._recipes = sync_every, None
         self._bounds = np.linspace(0, n_rows, min(n_parts, n_rows) + 1).astype(np.int64)
-        self._shards = self.held(self._shard, range(len(self._bounds) - 1))
+        self._shards = self.remote(self._shard, range(len(self._bounds) - 1))
 
-    def held(self, make, numbers):
-        """Return ``Held`` objects of some parts."""
-        return Held(self._cluster, make, numbers)
+    def remote(self, make, numbers):
+        """Return ``RemoteObjects`` that ``make(number)`` returns, of some parts."""
+        return RemoteObjects(self._cluster, make, numbers)
 
-    def run(self, function, held, tasks, **options):
-        """Return the results of a function of ``Shard``, ``Recipe``, ``held`` objects and arguments, for each part."""
+    def run(self, function, inputs, tasks, **options):
+        """Return the results of a function of ``Shard``, ``Recipe``, ``inputs`` and arguments, for each part."""
         if self._recipes is None:
             recipe = self._recipe()
-            self._recipes = self.held(lambda number: recipe, range(len(self._bounds) - 1))
-        return self._cluster.run(function, [self._shards, self._recipes, *held], tasks, **options)
+            self._recipes = self.remote(lambda number: recipe, range(len(self._bounds) - 1))
+        inputs = [self._shards, self._recipes, *inputs]
+        return self._cluster.run(function, inputs, tasks, **options)
 
     def renew(self):
         """Send the objective again, after it has changed."""
@@ -138,17 +141,17 @@ class StepBatches:
         """Return the steps of a training, each on all parts."""
         return Steps(objective, state, solver, self)
 
-    def results(self, batch, params, kept, noise, with_grad):
-        """Return the ``Result`` of each part of a batch."""
+    def results(self, batch, call, with_grad):
+        """Return the ``Result`` of a ``Call`` for each part of a batch."""
         parts = self._parts.split(batch.indices, self._weights(batch.indices))
-        tasks = {number: (params, kept, noise, rows) for number, rows in parts.items()}
+        tasks = {number: (call, rows) for number, rows in parts.items()}
         return self._parts.run(evaluate, [], tasks, with_grad=with_grad, clean=batch.is_clean)
 
     def _weights(self, indices):
         weights = self.local.sample_weight
         return None if weights is None else weights[indices]
 
-    def _plans(self):
+    def _all_plans(self):
         """Return the ``Plan`` of each part for all rows of ``local``."""
         rows = self.local.indices
         parts = self._parts.split(rows, self._weights(rows))
@@ -160,17 +163,17 @@ class WholeBatches(StepBatches):
 
     def __init__(self, local, parts):
         super().__init__(local, parts)
-        plans = self._plans()
-        self._numbers, self._held = list(plans), parts.held(plans.__getitem__, plans)
+        plans = self._all_plans()
+        self._numbers, self._remote_plans = list(plans), parts.remote(plans.__getitem__, plans)
 
     def epoch(self, rng):
         """Yield all rows."""
         yield RemoteBatch(self, self.local.indices)
 
-    def results(self, batch, params, kept, noise, with_grad):
-        """Return the ``Result`` of each part."""
-        tasks = dict.fromkeys(self._numbers, (params, kept, noise))
-        return self._parts.run(evaluate_all, [self._held], tasks, with_grad=with_grad)
+    def results(self, batch, call, with_grad):
+        """Return the ``Result`` of a ``Call`` for each part."""
+        tasks = dict.fromkeys(self._numbers, (call,))
+        return self._parts.run(evaluate_all, [self._remote_plans], tasks, with_grad=with_grad)
 
 
 class AveragedBatches(StepBatches):
@@ -180,21 +183,21 @@ class AveragedBatches(StepBatches):
         super().__init__(local, parts)
         if isinstance(local, Mixture):
             raise ValueError(
-                "sync_every needs unlabeled_per_labeled=None: the parts of a minibatch of labeled rows and unlabeled ones are on "
-                "several workers. Or set sync_every=None."
+                "sync_every needs unlabeled_per_labeled=None, since the labeled and the unlabeled rows of a minibatch are on "
+                "different workers. Or set sync_every=None."
             )
-        self._plan = self._plans()
-        self._held = parts.held(self._plan.__getitem__, self._plan)
+        self._plans = self._all_plans()
+        self._remote_plans = parts.remote(self._plans.__getitem__, self._plans)
 
     @property
     def n_steps(self):
         """int: number of steps in an epoch."""
-        return max(plan.n_batches for plan in self._plan.values())
+        return max(plan.n_batches for plan in self._plans.values())
 
     def n_seen(self, step):
         """Return the number of rows that all parts have seen before a step."""
         size = self.local.batch_size
-        return sum(min(step * size, len(plan.indices)) for plan in self._plan.values())
+        return sum(min(step * size, len(plan.indices)) for plan in self._plans.values())
 
     def rounds(self):
         """Yield the steps between two averages, as ranges."""
@@ -204,12 +207,9 @@ class AveragedBatches(StepBatches):
 
     def advanced(self, state, kept, seed, steps, rates):
         """Return the ``Result`` of each part after its steps from ``state`` on."""
-        tasks = {
-            number: (state.params, state.solver, kept, (seed, steps.start), rates)
-            for number, plan in self._plan.items()
-            if plan.n_batches > steps.start
-        }
-        return self._parts.run(advance, [self._held], tasks, shuffle=self.local.shuffle)
+        own = OwnSteps(state.params, state.solver, kept, seed, steps.start, rates)
+        tasks = {n: (own,) for n, plan in self._plans.items() if plan.n_batches > steps.start}
+        return self._parts.run(advance, [self._remote_plans], tasks, shuffle=self.local.shuffle)
 
     def make_steps(self, objective, state, solver):
         """Return the steps of a training."""
@@ -222,8 +222,8 @@ class _AveragedSteps:
     def __init__(self, batches, objective, state, solver):
         if isinstance(objective.local, SumsOutcomes):
             raise ValueError(
-                "sync_every averages parameters that gradients move; the statistics of a dictionary are summed in each step. Set "
-                "sync_every=None."
+                "sync_every is for models that follow a gradient; the statistics from which SparseCoder learns are sums over all "
+                "parts in each step. Set sync_every=None."
             )
         self._batches, self._objective = batches, objective
         self._state, self._solver = state, solver
@@ -284,8 +284,8 @@ class RemoteObjective(TrainingObjective):
 
     def __call__(self, params, batch, grad, rng):
         """Return the value at ``params`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
-        noise, kept = (rng, self._number(rng)), kept_by(self.local, params)
-        results = batch.data.results(batch, params, kept, noise, grad is not None)
+        call = Call(params, kept_by(self.local, params), rng, self._number(rng))
+        results = batch.data.results(batch, call, grad is not None)
         if grad is not None:
             grad[...] = 0
             for result in results:

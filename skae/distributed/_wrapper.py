@@ -13,7 +13,7 @@ from .._compat import HasMethods, Interval, _fit_context
 from .._estimators.devices import computing_on_workers
 from .._estimators.fitting import is_fitted
 from .._estimators.one_pass import read_once
-from .._estimators.subestimators import kept
+from .._estimators.subestimators import fitted_copy
 from ..training.loop import DivergenceError
 from ._cluster import Cluster, client_or_default
 from ._lazy import computed, is_dask, lazy
@@ -51,6 +51,11 @@ def _applied(name):
             With a row for each sample.
         """
     return available_if(_has(name))(method)
+
+
+def _weights_option(sample_weight):
+    """Return the weights as an option, which estimators without ``sample_weight`` do not get if there are none."""
+    return {} if sample_weight is None else {"sample_weight": computed(sample_weight)}
 
 
 class Distributed(MetaEstimatorMixin, BaseEstimator):
@@ -116,14 +121,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
     }
 
     def __init__(
-        self,
-        estimator,
-        *,
-        client=None,
-        n_parts=None,
-        sync_every=None,
-        min_workers=1,
-        timeout=60,
+        self, estimator, *, client=None, n_parts=None, sync_every=None, min_workers=1, timeout=60
     ):
         self.estimator, self.client = estimator, client
         self.n_parts, self.sync_every = n_parts, sync_every
@@ -184,7 +182,9 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         fitted = getattr(self, "estimator_", None)
         if not goes_on or type(fitted) is not type(estimator):
             return estimator
-        return kept(fitted).set_params(**estimator.get_params(deep=False))  # it stays if this fails
+        return fitted_copy(fitted).set_params(
+            **estimator.get_params(deep=False)
+        )  # it stays if this fails
 
     def _fit(self, method, estimator, X, y, sample_weight):
         client = client_or_default(self.client, self.timeout)
@@ -198,8 +198,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         cluster = Cluster(client, self.min_workers, self.timeout)
         cluster.wait_for_workers()
         n_parts = self.n_parts or cluster.n_threads
-        weights = computed(sample_weight)
-        options = {} if weights is None else {"sample_weight": weights}
+        options = _weights_option(sample_weight)
         on_workers = partial(on_cluster, cluster, n_parts, self.sync_every)
         averages = (None, None) if self.sync_every is None else (self.sync_every, n_parts)
         try:
@@ -241,9 +240,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
             The score on X.
         """
         check_is_fitted(self)
-        weights = computed(sample_weight)
-        options = {} if weights is None else {"sample_weight": weights}
-        return self.estimator_.score(X, computed(y), **options)
+        return self.estimator_.score(X, computed(y), **_weights_option(sample_weight))
 
     @available_if(_has("transform"))
     def fit_transform(self, X, y=None, sample_weight=None):

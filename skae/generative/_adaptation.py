@@ -7,12 +7,12 @@ import numpy as np
 from .._arrays.namespace import some_rows
 from ._mcmc import transition
 
-_LENGTH = np.pi / 2  # of a trajectory, after which a standard normal state is forgotten
-_MOST_LEAPFROG = 32
+_TRAJECTORY_LENGTH = np.pi / 2  # of a trajectory, after which a standard normal state is forgotten
+_MAX_LEAPFROG = 32
 # Fractions of the burn-in after which the coordinates are chosen anew.
 _WINDOWS = 0.05, 0.15, 0.4, 0.85
-_MOST_ROWS = 256  # states from which to estimate the covariance
-_FEWEST_ROWS = 10
+_MAX_STATES = 256  # states from which to estimate the covariance
+_MIN_STATES = 10
 _N_PROBES = 8  # directions in which curvatures are estimated
 
 
@@ -43,10 +43,10 @@ class Coordinates:
         The scales are standard deviations. Eigenvalues of the correlations are used only if as many independent states
         would not have them by chance (Marchenko & Pastur 1967).
         """
-        states = some_rows(states, _MOST_ROWS)
+        states = some_rows(states, _MAX_STATES)
         deviations = states.std(axis=0)
         varies = deviations > 0
-        if len(states) < _FEWEST_ROWS or not varies.any():
+        if len(states) < _MIN_STATES or not varies.any():
             return replace(self, origin=origin)
         scales = np.where(varies, deviations, self.scales)
         roots, directions, spread = _principal_directions(states / scales)
@@ -126,8 +126,8 @@ class AdaptiveChains:
         self.step_size, self.n_accepted = step_size, 0
         value, gradient = log_density(start)
         scales = curvature_scales(log_density, start[0], rng)
-        none = np.empty((start.shape[1], 0)), np.empty(0)
-        self._take(Coordinates(start, scales, *none, np.inf), value, gradient)
+        directions, stretches = np.empty((start.shape[1], 0)), np.empty(0)
+        self._take(Coordinates(start, scales, directions, stretches, np.inf), value, gradient)
 
     @property
     def x(self):
@@ -176,8 +176,8 @@ class AdaptiveChains:
     def _move(self, step_size):
         # Trajectories of equal length could return to their start.
         varied = step_size * self._rng.uniform(0.75, 1.25)
-        length = _LENGTH * self._coordinates.longest
-        n_leapfrog = int(np.clip(np.rint(length / step_size), 1, _MOST_LEAPFROG))
+        length = _TRAJECTORY_LENGTH * self._coordinates.longest
+        n_leapfrog = int(np.clip(np.rint(length / step_size), 1, _MAX_LEAPFROG))
         self._state, gain, accepted = transition(
             self._by_z, self._state, varied, n_leapfrog, self._rng
         )

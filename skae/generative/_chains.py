@@ -244,12 +244,8 @@ def _output_derivatives(fitted, outputs):
     if fitted.network.depth > 1:
         return fitted.params.decoder_layers[0].activation.derivatives(outputs).first
     first = np.empty_like(outputs)
-    fitted.loss.derive(outputs, first, np.empty_like(outputs))
+    fitted.loss.mean_derivatives(outputs, first, np.empty_like(outputs))
     return first
 
 
-_NOISE = {
-    "isotropic": _isotropic,
-    "jacobian": _along_jacobian,
-    "reconstruction": _as_reconstructed,
-}
+_NOISE = {"isotropic": _isotropic, "jacobian": _along_jacobian, "reconstruction": _as_reconstructed}

@@ -15,7 +15,7 @@ from ..deep import RecurrentAE, StackedAE
 from ..nn.losses import Gaussian
 from ..nn.network import Network
 
-_FARTHEST = 1000.0  # times as far as the data that chains may go
+_MAX_DISTANCE = 1000.0  # times as far as the data that chains may go
 
 
 def check_decoder(model):
@@ -122,11 +122,11 @@ def checked_states(scaling, states, start):
             "The chain diverged (NaN or infinity): take a smaller step_size or less noise."
         )
     # Scaled columns are of the order of 1.
-    if np.abs(states).max() > _FARTHEST * max(np.abs(start).max(), 1):
+    if np.abs(states).max() > _MAX_DISTANCE * max(np.abs(start).max(), 1):
         warn(
-            f"The chains have run away from the data, to values of {np.abs(result).max():.2g}: the density of the model has "
-            "no limits there, or step_size or the noise is too large: lower them, take fewer steps, or a model with bounded "
-            "codes (activation='sigmoid')."
+            f"The chains have run away from the data, to values of {np.abs(result).max():.2g}: the density of the model does "
+            "not fall off there, or step_size or the noise is too large. Lower these, take fewer steps, or a model with "
+            "bounded codes (activation='sigmoid')."
         )
     return result
 
@@ -137,7 +137,7 @@ def column_moments(X, weights):
     return columns.mean, columns.deviation
 
 
-def like_columns(moments, n_samples, dtype, rng):
-    """Return normal rows with these means and standard deviations, as initial states of chains."""
-    mean, spread = moments
-    return (mean + spread * rng.standard_normal((n_samples, len(mean)))).astype(dtype)
+def normal_rows(moments, n_samples, dtype, rng):
+    """Return normal draws with the ``column_moments`` of data, as initial states of chains."""
+    mean, deviation = moments
+    return (mean + deviation * rng.standard_normal((n_samples, len(mean)))).astype(dtype)

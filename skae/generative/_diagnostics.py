@@ -7,8 +7,8 @@ import scipy.fft
 
 from .._typing import FloatArray
 
-FEWEST = 4  # draws of a chain: each half needs two
-_COLUMNS = 1000  # components of a state whose autocovariances are in memory at once
+MIN_DRAWS = 4  # draws of a chain: each half needs two
+_BLOCK = 1000  # components of a state whose autocovariances are in memory at once
 
 
 class ChainDiagnostics(NamedTuple):
@@ -34,13 +34,13 @@ def diagnose(draws):
     Each chain is split in two, so that the halves of a chain that still drifts differ.
     """
     shape = draws.shape[2:]
-    if len(draws) < FEWEST:
+    if len(draws) < MIN_DRAWS:
         return ChainDiagnostics(np.zeros(shape), np.full(shape, np.inf))
     draws = draws.reshape(*draws.shape[:2], -1)
     half = len(draws) // 2
     parts = []
-    for start in range(0, draws.shape[2], _COLUMNS):
-        some = draws[:, :, start : start + _COLUMNS].astype(np.float64)
+    for start in range(0, draws.shape[2], _BLOCK):
+        some = draws[:, :, start : start + _BLOCK].astype(np.float64)
         parts.append(_diagnose(np.concatenate([some[:half], some[-half:]], axis=1)))
     sizes, r_hats = (np.concatenate(each).reshape(shape) for each in zip(*parts))
     return ChainDiagnostics(sizes, r_hats)

@@ -77,7 +77,7 @@ def _passed_up(network, params, trace, x):
 def _lost(loss, trace):
     """Return the loss of each row, and replace the logits by the gradient of the loss."""
     no_cells = np.empty((0, 0), trace.logits.dtype)
-    loss.delta(trace.logits, trace.inputs, trace.sample_weights, no_cells, trace.losses)
+    loss.loss_and_gradient(trace.logits, trace.inputs, trace.sample_weights, no_cells, trace.losses)
     return trace.losses
 
 
@@ -122,7 +122,7 @@ def _target_gradient(loss, logits, x):
     return out
 
 
-def moments(arrays):
+def mean_and_deviation(arrays):
     """Return the mean and the standard deviation over ``arrays``, without storing them (Welford 1962)."""
     mean = squares = 0.0
     for count, array in enumerate(arrays, 1):

@@ -10,15 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import some_rows
 from .._compat import Interval, StrOptions, _fit_context
-from .._estimators import unsupervised
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, generator, unchanged_on_error
+from .._estimators.needs import warn_of_argument
 from .._estimators.parameters import estimator
 from .._estimators.reading import validated_start
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS, fit_network
-from .._estimators.validation import warn_of_argument
+from .._estimators.unsupervised import NETWORK_CONSTRAINTS, fit_network, partial_fit
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, Self, Standardize
 from .._warnings import warn
 from ..nn.corruption import GaussianNoise
@@ -27,17 +26,17 @@ from ..nn.model import Model
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.scaling import Scaling
-from ._checks import check_positive, checked_states, column_moments, last_state, like_columns
+from ._checks import check_positive, checked_states, column_moments, last_state, normal_rows
 from ._integrals import INTEGRALS, energies_at, pre_activations
 from ._mcmc import hamiltonian, langevin, moving
 
-_CHECKED = 1024  # training rows whose energies are compared with those of samples
-_FEWEST_STATES = 10  # samples whose median says something
+_N_CHECKED_ROWS = 1024  # training rows whose energies are compared with those of samples
+_MIN_SAMPLES = 10  # samples whose median says something
 
 
 @estimator
 class EnergyAE(TrainedModel, FittedNetwork):
-    """Auto-encoder with a density: r(x) - x is the negative gradient of an energy.
+    """Auto-encoder with a density: r(x) - x is proportional to the negative gradient of an energy.
 
     Weights are tied and the decoder is linear. With x the scaled columns and z = x / noise, the energy is
     ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s. Its negative gradient by z is
@@ -157,7 +156,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        **CONSTRAINTS,
+        **NETWORK_CONSTRAINTS,
         "activation": [StrOptions(set(INTEGRALS))],
         "noise": [Interval(Real, 0, None, closed="neither")],
     }
@@ -189,11 +188,11 @@ class EnergyAE(TrainedModel, FittedNetwork):
         """
         with unchanged_on_error(self):
             fitted, rows, _ = fit_network(self, X, sample_weight)
-            energies = self._energies(fitted, some_rows(rows, _CHECKED))
+            energies = self._energies(fitted, some_rows(rows, _N_CHECKED_ROWS))
             self._low_energy = float(np.quantile(energies, 0.25))
         return self
 
-    partial_fit = unsupervised.partial_fit
+    partial_fit = partial_fit
 
     def energy(self, X: MatrixLike) -> FloatArray:
         """Return E(x), whose negative gradient by scaled columns is (r(x) - x) / noise^2.
@@ -303,21 +302,21 @@ class EnergyAE(TrainedModel, FittedNetwork):
     def _warn_of_other_modes(self, states):
         """Warn if most chains end where the energy is lower than at most training rows, though noise should raise it."""
         low = self._low_energy
-        if low is None or len(states) < _FEWEST_STATES:
+        if low is None or len(states) < _MIN_SAMPLES:
             return
         median = float(np.median(self._energies(self.model_, states)))
         if median < low:
             warn(
-                f"Samples of EnergyAE have the energy {median:.4g} in the median, and three quarters of the training rows one "
-                f"above {low:.4g}: the chains found modes far from the data, of which training with little noise knows "
-                f"nothing. Raise noise, which is {self._noise:g}."
+                f"The median energy of these samples of EnergyAE is {median:.4g}, and three quarters of the training rows have "
+                f"a higher one, above {low:.4g}: the chains found modes far from the data, where training saw no rows. Raise "
+                f"noise, which is {self._noise:g}."
             )
 
     def _chain_start(self, n_samples, start, rng):
         """Return the initial states as scaled rows."""
         dtype = self._params.dtype
         if start is None:
-            return like_columns(self._moments, n_samples, dtype, rng)
+            return normal_rows(self._moments, n_samples, dtype, rng)
         X = validated_start(self, start, "start", n_samples, dtype)
         return self._units.scaling.apply(X)
 
@@ -358,7 +357,9 @@ class EnergyAE(TrainedModel, FittedNetwork):
         """Return the initial state for scaled rows: outputs are the means of the columns."""
         self._noise = self.noise
         self._moments = column_moments(rows, sample_weight)
-        return self._start(self._network, rows.dtype, output_bias=self._moments[0] / self.noise)
+        return self._initial_state(
+            self._network, rows.dtype, output_bias=self._moments[0] / self.noise
+        )
 
     # The network works in multiples of the noise.
 

@@ -27,7 +27,7 @@ from .._estimators.reading import validated_start
 from .._estimators.subestimators import fitted_base
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Self
 from ..nn.model import Model
-from ._checks import check_positive, check_squared, column_moments, like_columns
+from ._checks import check_positive, check_squared, column_moments, normal_rows
 from ._diagnostics import ChainDiagnostics
 from ._energies import (
     ReconstructionMoments,
@@ -365,11 +365,11 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         rng = generator(random_state)
         dtype = self.base_.model_.dtype
         if x0 is None:
-            start = like_columns(self._moments, n_samples, dtype, rng)
+            start = normal_rows(self._moments, n_samples, dtype, rng)
         else:
             start = validated_start(self, x0, "x0", n_samples, dtype)
-        steps = n_steps, step_size, self._temperature, rng
-        return draw_data(self.base_, self._models, start, *steps)
+        temperature = self._temperature
+        return draw_data(self.base_, self._models, start, n_steps, step_size, temperature, rng)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "draws_")

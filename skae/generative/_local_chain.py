@@ -7,7 +7,6 @@ from sklearn.utils import gen_batches
 
 from .._estimators.fitting import generator
 from .._typing import ArrayLike, FloatArray, RandomState
-from ..nn.network import outputs_and_jacobian
 from ._checks import (
     check_gaussian,
     check_schedule,
@@ -17,7 +16,7 @@ from ._checks import (
     kept_states,
     noise_level,
 )
-from ._moments import symmetric_eigen
+from ._moments import reconstruction_and_jacobian, symmetric_eigen
 
 _BLOCK = 16  # rows whose Jacobians are in memory at once
 
@@ -97,25 +96,24 @@ def sample_local_moments(
     check_gaussian(fitted.loss)
     sigma = noise_level(model, sigma)
     check_schedule(n_steps, burn_in, thin)
-    layers = [*fitted.params.encoder_layers, *fitted.params.decoder_layers]
-    chain = _local_chain(layers, x, sigma, generator(random_state))
+    chain = _local_chain(fitted.params, x, sigma, generator(random_state))
     states = kept_states(chain, x, n_steps, burn_in, thin)
     return checked_states(fitted.scaling, states, x)
 
 
-def _local_chain(layers, x, sigma, rng):
+def _local_chain(params, x, sigma, rng):
     """Yield x' ~ N(r(x), sigma^2 (J + J^2))."""
     while True:
         noise = sigma * rng.standard_normal(x.shape, x.dtype)
         x = np.concatenate(
-            [_step(layers, x[rows], noise[rows]) for rows in gen_batches(len(x), _BLOCK)]
+            [_step(params, x[rows], noise[rows]) for rows in gen_batches(len(x), _BLOCK)]
         )
         yield x
 
 
-def _step(layers, x, noise):
+def _step(params, x, noise):
     """Return r(x) + (J + J^2)^1/2 noise."""
-    mean, jacobian = outputs_and_jacobian(layers, x)
+    mean, jacobian = reconstruction_and_jacobian(params, x)
     values, vectors = symmetric_eigen(jacobian, 1)
     scaled = np.sqrt(values * (1 + values)) * noise
     return mean + np.squeeze(vectors @ scaled[:, :, np.newaxis], axis=2)

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._warnings import warn
 
-_MOST_FALL = 100  # of the log density in a step, for each feature: 14 standard deviations of a normal density
+_MAX_FALL = 100  # of the log density in a step, for each feature: 14 standard deviations of a normal density
 
 
 def langevin(score, x, n_steps, step_size, rng):
@@ -32,7 +32,7 @@ def langevin(score, x, n_steps, step_size, rng):
             end = x + step_size / 2 * gradient + step_size**0.5 * noise
             end_gradient = score(end)
             rise = np.einsum("ij,ij->i", end - x, gradient + end_gradient) / 2
-        steady = steady and (rise >= -_MOST_FALL * x.shape[1]).all()
+        steady = steady and (rise >= -_MAX_FALL * x.shape[1]).all()
         x, gradient = end, end_gradient
         if not (remaining or steady) and np.isfinite(x).all():
             warn(
@@ -78,11 +78,8 @@ def transition(log_density, state, step_size, n_leapfrog, rng):
         proposal, end = _trajectory(log_density, state, momentum, step_size, n_leapfrog)
         gain = proposal[1] - state[1] + _kinetic_energy(momentum) - _kinetic_energy(end)
     accepted = -rng.standard_exponential(len(x)) < gain
-    return (
-        tuple(_chosen(accepted, new, old) for new, old in zip(proposal, state)),
-        gain,
-        accepted,
-    )
+    state = tuple(_chosen(accepted, new, old) for new, old in zip(proposal, state))
+    return state, gain, accepted
 
 
 def moving(steps):

@@ -15,7 +15,7 @@ from .._typing import ArrayLike, FloatArray
 from ..nn.network import outputs_and_jacobian
 from ._checks import check_gaussian, check_positive, checked_rows, feed_forward, noise_level
 
-_FARTHEST = 1e150  # radii: squares of larger distances would overflow
+_MAX_RADII = 1e150  # radii: squares of larger distances would overflow
 _BLOCK = 16  # rows whose Jacobians are in memory at once, besides the result
 
 
@@ -105,7 +105,7 @@ def local_moments(
     covariance = np.empty((len(X), n_features, n_features), X.dtype)
     varies = np.empty((len(X), n_features), bool)
     for rows in gen_batches(len(X), _BLOCK):
-        scaled_mean, jacobian = _reconstruction_and_jacobian(fitted.params, X[rows])
+        scaled_mean, jacobian = reconstruction_and_jacobian(fitted.params, X[rows])
         mean[rows] = scaling.invert(scaled_mean)
         scaled = _covariance(jacobian, sigma**2, margin)
         varies[rows] = scaling.widened(_variances(scaled) > 0, fill=False)
@@ -196,7 +196,7 @@ def _balls(X, centers, radius):
     with np.errstate(over="ignore"):
         X, centers = (np.divide(each, unit, dtype=np.float64) for each in (X, centers))
     largest = max(np.abs(X).max(), np.abs(centers).max())
-    if not largest < _FARTHEST:
+    if not largest < _MAX_RADII:
         raise ValueError(
             f"radius={radius:.3g} is too small beside values of X and centers, which are up to {largest:.0e} times as large: "
             "give a larger one."
@@ -205,10 +205,9 @@ def _balls(X, centers, radius):
     return search.radius_neighbors(centers, return_distance=False)
 
 
-def _reconstruction_and_jacobian(params, X):
+def reconstruction_and_jacobian(params, x):
     """Return r(x) and dr/dx of gaussian output units."""
-    layers = [*params.encoder_layers, *params.decoder_layers]
-    return outputs_and_jacobian(layers, X)
+    return outputs_and_jacobian([*params.encoder_layers, *params.decoder_layers], x)
 
 
 def symmetric_eigen(jacobian, largest):

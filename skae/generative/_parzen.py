@@ -12,8 +12,8 @@ from .._arrays.powers import root_mean_square
 from .._estimators.checks import check_jobs, check_same_names
 from .._estimators.columns import Columns
 from .._estimators.fitting import DTYPES, check_counts
+from .._estimators.needs import warn_of_argument
 from .._estimators.reading import numpy_array
-from .._estimators.validation import warn_of_argument
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 from .._typing import ArrayLike, FloatArray, RandomState
@@ -292,10 +292,7 @@ def _half_norms(rows):
 def _baselines(X_train, n_centers, random_state):
     """Return rows of the training data and k-means centers, as many as a model has samples."""
     rows = resample(
-        X_train,
-        replace=False,
-        n_samples=min(n_centers, len(X_train)),
-        random_state=random_state,
+        X_train, replace=False, n_samples=min(n_centers, len(X_train)), random_state=random_state
     )
     clusters = MiniBatchKMeans(
         min(n_centers, len(X_train) // 2), init="random", n_init=1, random_state=random_state

@@ -15,12 +15,12 @@ from ..training.batches import mean_objective
 from ..training.loop import say
 from ..training.problem import Problem
 from ._adaptation import AdaptiveChains
-from ._diagnostics import FEWEST, ChainDiagnostics, diagnose
-from ._energies import ReconstructionMoments, moments
+from ._diagnostics import MIN_DRAWS, ChainDiagnostics, diagnose
+from ._energies import ReconstructionMoments, mean_and_deviation
 
-MOST_R_HAT = 1.1
-FEWEST_INDEPENDENT = 50  # these estimate a standard deviation to 10%
-_CHECKED = 64  # training rows whose reconstructions are diagnosed
+MAX_R_HAT = 1.1
+MIN_SAMPLE_SIZE = 50  # these estimate a standard deviation to 10%
+_N_CHECKED_ROWS = 64  # training rows whose reconstructions are diagnosed
 
 
 def checked_base(base):
@@ -42,13 +42,13 @@ def reconstruction_moments(X, models):
     """Return the :class:`ReconstructionMoments` of the rows of X over ``models``."""
     scaling = models[0].scaling
 
-    def mean_and_deviation(x):
+    def at_rows(x):
         # On the scale of the network's inputs, whose squares do not overflow.
         z = scaling.apply(x)
-        mean, deviation = moments(model.reconstruct_scaled(z) for model in models)
+        mean, deviation = mean_and_deviation(model.reconstruct_scaled(z) for model in models)
         return np.stack([scaling.invert(mean), scaling.invert_difference(deviation)], axis=1)
 
-    both = by_block(X, mean_and_deviation, (2, X.shape[1]))
+    both = by_block(X, at_rows, (2, X.shape[1]))
     return ReconstructionMoments(both[:, 0], both[:, 1])
 
 
@@ -136,7 +136,7 @@ def draw_parameters(model, X, weights, seed):
     except KeyboardInterrupt:
         draws.set_on(model)
         raise
-    if not chains.n_accepted and draws.n_kept >= FEWEST:
+    if not chains.n_accepted and draws.n_kept >= MIN_DRAWS:
         raise ValueError(
             f"No step of the chains was accepted with step_size={chains.step_size:.3g}: lower step_size or raise burn_in."
         )
@@ -202,17 +202,18 @@ def warn_of_mixing(model, X, models):
 
     Parameters are not checked: units that swap places, and weights that make up for each other, leave r(x) as it is.
     """
-    sizes, r_hats = reconstruction_diagnostics(some_rows(X, _CHECKED), models, model.n_chains)
+    rows = some_rows(X, _N_CHECKED_ROWS)
+    sizes, r_hats = reconstruction_diagnostics(rows, models, model.n_chains)
     least, worst = sizes.min(), r_hats.max()
-    if least >= FEWEST_INDEPENDENT and worst <= MOST_R_HAT:
+    if least >= MIN_SAMPLE_SIZE and worst <= MAX_R_HAT:
         return
-    if len(model.draws_) < FEWEST * model.n_chains:
+    if len(model.draws_) < MIN_DRAWS * model.n_chains:
         found = f"n_draws={model.n_draws} of n_chains={model.n_chains} are too few to tell whether the chains have mixed"
     else:
-        few = np.mean((sizes < FEWEST_INDEPENDENT) | (r_hats > MOST_R_HAT))
+        few = np.mean((sizes < MIN_SAMPLE_SIZE) | (r_hats > MAX_R_HAT))
         found = (
             f"the chains have not mixed in {few:.0%} of the values of r(x) (R-hat up to {worst:.3g}, which should be below "
-            f"{MOST_R_HAT}; effective sample sizes down to {least:.3g}, which should be {FEWEST_INDEPENDENT})"
+            f"{MAX_R_HAT}; effective sample sizes down to {least:.3g}, which should be {MIN_SAMPLE_SIZE})"
         )
     warn(
         f"{type(model).__name__}: {found}. Standard deviations over the draws may be too small. Raise burn_in and n_draws or "

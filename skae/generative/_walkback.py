@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from .._estimators.fitting import generator
+from .._estimators.needs import warn_of_argument
 from .._estimators.training import parameters_of_fit
-from .._estimators.validation import warn_of_argument
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
-from ..nn.corruption import CORRUPTIONS, Swap, make_corruption
+from ..nn.corruption import CORRUPTIONS, Swap
 from ..nn.losses import Gaussian
 from ..nn.user_parts import checked_corruption
 from ._checks import check_decoder, check_schedule, checked_rows, checked_states, kept_states
@@ -106,25 +106,24 @@ def sample_walkback(
 
 def _chosen_corruption(model, corruption, level):
     """Return the given corruption, by default that of the training of ``model``."""
-    given = level
-    if corruption is None:
-        params = parameters_of_fit(model)
-        corruption = params.get("corruption")
-        level = params.get("corruption_level") if level is None else level
-    known = isinstance(corruption, str) and corruption in CORRUPTIONS
-    if not (callable(corruption) or known):
+    units = model.model_.units
+    params = parameters_of_fit(model) if corruption is None else {}
+    corruption = params.get("corruption", corruption)
+    if callable(corruption):
+        if level is not None:
+            warn_of_argument(f"corruption_level={level}", "a corruption with a name")
+        return units.make_corruption(corruption, level)
+    if not (isinstance(corruption, str) and corruption in CORRUPTIONS):
         raise ValueError(
             f"corruption must be one of {sorted(CORRUPTIONS)} or a callable, for a model that was trained "
             f"without one; got {corruption!r}. The chains of skae.generative.sample_chain need none."
         )
-    if not callable(corruption) and not (isinstance(level, Real) and 0 <= level < np.inf):
+    level = params.get("corruption_level") if level is None else level
+    if not (isinstance(level, Real) and 0 <= level < np.inf):
         raise ValueError(
             f"corruption_level must be a number >= 0 with corruption={corruption!r}; got {level!r}."
         )
-    if callable(corruption) and given is not None:
-        warn_of_argument(f"corruption_level={given}", "a corruption with a name")
-    units = model.model_.units
-    return make_corruption(corruption, level, units.groups, units.limits)
+    return units.make_corruption(corruption, level)
 
 
 def _checked_noise(output_noise, dtype, n_features):
@@ -145,7 +144,7 @@ def _denoising_chain(fitted, x, corruption, noise, rng):
     gaussian, corrupt = fitted.loss.columns_of(Gaussian), checked_corruption(corruption)
     while True:
         x = fitted.network.reconstruct(fitted.params, _corrupted(x, corrupt, rng))
-        corrupt = corruption
+        corrupt = corruption  # a user's function is checked at its first call
         means = x[:, gaussian]
         fitted.loss.sample(x, rng)
         x[:, gaussian] = means + noise[gaussian] * rng.standard_normal(means.shape, means.dtype)

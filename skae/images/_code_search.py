@@ -8,7 +8,7 @@ from .._kernels.convolution import CodeProblem, Layout, descend, subtract_filter
 from .._kernels.shrinkage import gap_rows
 from .._threads import share_items
 
-_PASSES = 30  # maximum number over a working set
+_MAX_PASSES = 30  # maximum number over a working set
 _ROUNDING = {np.dtype(np.float32): 1e-14, np.dtype(np.float64): 1e-31}  # of the objective
 
 
@@ -43,12 +43,14 @@ def infer_maps(
     """
     n_codes = len(convolution.tiles) * (len(filters) // convolution.n_tiles)
     codes = np.zeros((len(images), n_codes), filters.dtype) if prior is None else prior.copy()
-    limits = {"ridge": ridge, "tol": tol, "max_iter": max_iter}
-    search = _Search(convolution, np.ascontiguousarray(filters), alpha, **limits)
+    filters = np.ascontiguousarray(filters)
+    search = _Search(convolution, filters, alpha, ridge=ridge, tol=tol, max_iter=max_iter)
 
     def search_image(i):
-        start = images[i], None if prior is None else prior[i], codes[i]
-        return search.sparse(*start) if pool is None else search.pooled(*start, pool)
+        own_prior = None if prior is None else prior[i]
+        if pool is None:
+            return search.sparse(images[i], own_prior, codes[i])
+        return search.pooled(images[i], own_prior, codes[i], pool)
 
     return codes, np.array(share_items(search_image, range(len(images))))
 
@@ -127,7 +129,7 @@ class _Search:
             if gap[0] <= 0.5 * self._tol * squared_norm or n_left <= 0:
                 return gap[0]
             size = working_set(residual_corr, codes, self._alpha, self._n_filters, buffer)
-            members, n_most = buffer[:size], min(_PASSES, n_left)
+            members, n_most = buffer[:size], min(_MAX_PASSES, n_left)
             n_passes, decrease = descend(
                 self._problem(prior), self._alpha, self._nothing, members, n_most, codes, residual
             )

@@ -8,7 +8,7 @@ from .._threads import product
 from ..nn.code_encoders import make_encoder
 from ._tiles import checked_tiling, tile_numbers
 
-_BAND = 400_000  # values of the patches and products in a band, which fit the cache of a core
+_BAND_VALUES = 400_000  # of the patches and products in a band, which fit the cache of a core
 
 
 class Convolution:
@@ -55,7 +55,7 @@ class Convolution:
         """Return the products of filters and patches, in the order of codes: the adjoint of :meth:`sums`."""
         n_rows, filters = len(images) * len(self.tiles), self.by_tile(filters)
         products = np.empty((n_rows, filters.shape[1]), images.dtype)
-        size = min(max(_BAND // (self.n_values + filters.shape[1]), 1), n_rows)
+        size = min(max(_BAND_VALUES // (self.n_values + filters.shape[1]), 1), n_rows)
         buffer = np.empty((size, self.n_values), images.dtype)
         for first in range(0, n_rows, size):
             band = products[first : first + size]
@@ -123,16 +123,16 @@ class TiledEncoder:
 
     def backward(self, params, patches, memories, delta, grad):
         """Fill ``grad`` with the gradient by the parameters."""
-        groups = self._convolution.groups(len(patches))
-        tiles = (self._convolution.by_tile(each) for each in (params, grad))
-        for rows, own, memory, out in zip(groups, next(tiles), memories, next(tiles)):
+        groups, by_tile = self._convolution.groups(len(patches)), self._convolution.by_tile
+        for rows, own, memory, out in zip(groups, by_tile(params), memories, by_tile(grad)):
             self._encoder.backward(own, patches[rows], memory, delta[rows], out)
 
 
 def tiled_encoder(shape, convolution):
     """Return the encoder of patches for ``convolution`` whose name, number of filters and scale ``shape`` has."""
-    sizes = shape["n_filters"], convolution.n_values
-    encoder = make_encoder(shape["encoder"], *sizes, n_steps=1, scale=shape["scale"])
+    encoder = make_encoder(
+        shape["encoder"], shape["n_filters"], convolution.n_values, n_steps=1, scale=shape["scale"]
+    )
     return TiledEncoder(encoder, convolution)
 
 

@@ -9,8 +9,8 @@ from .._estimators.reading import named_array
 from .._estimators.subestimators import (
     atoms_of,
     check_prefit,
+    fitted_copy,
     is_prefit,
-    kept,
     ready_copy,
     unfrozen,
 )
@@ -54,7 +54,7 @@ def over_contrast(patches, contrast):
     return np.ascontiguousarray(patches[:, :-1]), floor, kept
 
 
-def learned_dictionaries(stage, patches, numbers, tiling, rng):
+def learned_dictionaries(stage, patches, tile_of_patch, tiling, rng):
     """Return the dictionary (None if nothing was fitted) and the filters of each tile.
 
     Parameters
@@ -63,8 +63,8 @@ def learned_dictionaries(stage, patches, numbers, tiling, rng):
         Stage whose parameters say what to learn.
     patches : ndarray of shape (n_patches, n_patch_features)
         Whitened patches.
-    numbers : ndarray of shape (n_patches,)
-        Index of the tile of each patch.
+    tile_of_patch : ndarray of shape (n_patches,)
+        Index of the tile that each patch is in.
     tiling : (int, int)
     rng : RandomState
 
@@ -80,7 +80,7 @@ def learned_dictionaries(stage, patches, numbers, tiling, rng):
         return [_learned(stage, patches, rng)]
     learned = []
     for number in range(n_tiles):
-        own, place = patches[numbers == number], divmod(number, tiling[1])
+        own, place = patches[tile_of_patch == number], divmod(number, tiling[1])
         if not len(own):
             raise ValueError(
                 f"tiling={tiling} leaves tile {place} without patches that are not constant: make it smaller, or raise "
@@ -105,7 +105,7 @@ def _given_filters(dictionary, patches, n_tiles):
         )
     if len(filters) % n_tiles:
         raise ValueError(
-            f"dictionary has {len(filters)} filters, but {n_tiles} tiles by tiling: give as many for each tile, tile by tile."
+            f"dictionary has {len(filters)} filters, but {n_tiles} tiles by tiling: give the same number for each tile, tile by tile."
         )
     return np.split(filters, n_tiles)
 
@@ -138,7 +138,7 @@ def _fitted(stage, patches, rng):
         check_prefit(dictionary=dictionary)
         check_fitted_to_patches("dictionary", dictionary, patches.shape[1])
         validate_data(dictionary, patches, reset=False, skip_check_array=True)
-        return kept(dictionary)
+        return fitted_copy(dictionary)
     dictionary = ready_copy("dictionary", learner, stage, rng)
     dictionary.fit(patches)
     return dictionary

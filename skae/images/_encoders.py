@@ -128,12 +128,14 @@ def tile_encoders(stage, learned, whitening, dtype):
     dtype : dtype
         Dtype of the codes.
     """
-    encoders = [_encoder(stage, whitening, *each, dtype) for each in learned]
+    encoders = [
+        _encoder(stage, whitening, dictionary, filters, dtype) for dictionary, filters in learned
+    ]
     numbers = sorted({each.n_maps for each in encoders})
     if len(numbers) > 1:
         raise ValueError(
             f"dictionary={stage.dictionary!r} makes {numbers[0]} maps in a tile and {numbers[-1]} in another, but all need "
-            "as many: set their number in dictionary, or tiling=1."
+            "the same: set their number in dictionary, or tiling=1."
         )
     return encoders
 

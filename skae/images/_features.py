@@ -13,10 +13,10 @@ from .._arrays.namespace import some_rows
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import are_equal
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.needs import Need, validate_params
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import is_prefit, plain_codes
-from .._estimators.validation import Need, validate_params
 from .._threads import share_items, team
 from .._typing import (
     ArrayLike,
@@ -43,7 +43,7 @@ from ._validation import (
 )
 from ._whitening import ZCA
 
-_CHECKED = 1000  # patches whose codes the check after a fit looks at
+_N_CHECKED_PATCHES = 1000  # patches whose codes the check after a fit looks at
 
 
 @estimator
@@ -238,9 +238,9 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             patches, positions = drawn_patches(images, size, self.n_patches, dtype, rng)
             self.image_shape_, self.tiling_ = images.shape[1:], tiling
             whitened, kept = self._whitened(patches)
-            numbers = tile_numbers(n_positions, tiling)[positions[kept]]
-            learned = learned_dictionaries(self, whitened, numbers, tiling, rng)
-            self._keep(learned)
+            tile_of_patch = tile_numbers(n_positions, tiling)[positions[kept]]
+            learned = learned_dictionaries(self, whitened, tile_of_patch, tiling, rng)
+            self._set_learned(learned)
             center = self._center(patches)
             whitening = whitening_matrix(self.zca_, center, patches.shape[1])
             self._maps = FeatureMaps(
@@ -343,13 +343,13 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             "triangle": "give at least two filters, which differ",
         }
         cure = cures.get(self.encoder, "give another dictionary")
-        some = some_rows(patches, _CHECKED)
+        some = some_rows(patches, _N_CHECKED_PATCHES)
         if are_equal(some):
             cure = "all patches are the same: give images that differ"
         warn_of_zero_codes(self._maps.codes(some), type(self).__name__, cure)
 
-    def _keep(self, learned):
-        """Store dictionaries and filters, tile by tile."""
+    def _set_learned(self, learned):
+        """Set the attributes for dictionaries and filters, tile by tile."""
         dictionaries, filters = zip(*learned)
         self.dictionary_, self.components_ = learned[0]
         if len(learned) > 1:

@@ -17,7 +17,7 @@ from ._convolution import tiled_encoder
 from ._validation import as_floats, validated_images
 
 _AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_iter n_jobs".split()
-_VALUES = 2**22  # maximum number of codes, and of values of patches, in a block
+_BLOCK_VALUES = 2**22  # maximum number of codes, and of values of patches, in a block
 
 
 class MapCoder:
@@ -39,7 +39,7 @@ class MapCoder:
         H : ndarray of shape (n_samples, n_features_out)
             Codes in the order of ``map_shape_``.
         """
-        codes, gaps, squares = self._by_block(self._codes_of, X)
+        codes, gaps, squares = self._by_block(self._codes, X)
         warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
         return codes
 
@@ -59,7 +59,7 @@ class MapCoder:
             Upper bound on ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus its minimum. Unknown
             with ``pool_size``: NaN, or infinite after ``max_inference_iter`` passes.
         """
-        return self._by_block(lambda images: self._codes(images, self.components_), X)
+        return self._by_block(lambda images: self._solve(images, self.components_), X)
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:
         """Return the images that are reconstructed from codes, as rows.
@@ -119,22 +119,22 @@ class MapCoder:
             parts = [function(as_floats(images[rows], self.components_.dtype)) for rows in blocks]
         return tuple(map(np.concatenate, zip(*parts)))
 
-    def _codes_of(self, images):
+    def _codes(self, images):
         """Return codes, a bound on the distance of each from its optimum, and twice the objective of the zero code."""
         squares = row_norms(images.reshape(len(images), -1), squared=True)
         if self.transform_algorithm == "lasso":
-            return *self._codes(images, self.components_), squares
+            return *self._solve(images, self.components_), squares
         encoder, params = self._make_encoder(), self._state["params"]
         prior, _ = encoder.forward(params[-encoder.size :], self._convolution.patches(images))
         prior = prior.reshape(len(images), -1)
         if self.transform_algorithm == "encoder":  # these need not be optimal
             return prior, np.zeros_like(squares), squares
         squares += self.beta * row_norms(prior, squared=True)
-        return *self._codes(images, self.components_, ridge=self.beta, prior=prior), squares
+        return *self._solve(images, self.components_, ridge=self.beta, prior=prior), squares
 
-    def _inferred(self, images, filters, prediction):
+    def _infer(self, images, filters, prediction):
         """Return codes near the prediction of the encoder, and their penalties."""
-        codes, _ = self._codes(images, filters, ridge=self.beta, prior=prediction)
+        codes, _ = self._solve(images, filters, ridge=self.beta, prior=prediction)
         pool = self._pool()
         sizes = np.abs(codes) if pool is None else pool.roots(codes)
         return codes, self._alpha * sizes.sum(axis=1)
@@ -143,7 +143,7 @@ class MapCoder:
         size, positions = self.pool_size, self._convolution.n_positions
         return None if size is None else NeighborPools(size, positions, self._alpha)
 
-    def _codes(self, images, filters, **prior):
+    def _solve(self, images, filters, **prior):
         limits = {"tol": self.gap_tol, "max_iter": self.max_inference_iter, "pool": self._pool()}
         return infer_maps(images, self._convolution, filters, self._alpha, **limits, **prior)
 
@@ -151,7 +151,7 @@ class MapCoder:
     def _n_at_once(self):
         """Number of images whose codes and patches take little memory."""
         width = max(self._shape["n_filters"], self._convolution.n_values)
-        return max(_VALUES // (int(np.prod(self._convolution.n_positions)) * width), 1)
+        return max(_BLOCK_VALUES // (int(np.prod(self._convolution.n_positions)) * width), 1)
 
     @property
     def _n_features_out(self):

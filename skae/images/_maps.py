@@ -16,10 +16,10 @@ from ._tiles import tiles
 from ._validation import pair, smoothed
 
 KINDS = {"mean": SUM, "sum": SUM, "max": MAX, "l2": SQUARES}
-_BAND = 400_000  # values of the products and codes in a band, which fit the cache of a core
-_FEWEST, _MOST = 64, 4096  # number of positions in a band
-_POSITIONS = 4096  # per tile, in the images that a thread takes at once
-_TILES = 16  # maximum factor of this number, so that images take little memory
+_BAND_VALUES = 400_000  # of the products and codes in a band, which fit the cache of a core
+_MIN_POSITIONS, _MAX_POSITIONS = 64, 4096  # number of positions in a band
+_POSITIONS_PER_TILE = 4096  # per tile, in the images that a thread takes at once
+_MAX_TILES = 16  # maximum factor of this number, so that images take little memory
 
 
 class FeatureMaps:
@@ -73,9 +73,9 @@ class FeatureMaps:
     @property
     def n_images(self):
         """Number of images that a thread takes at once."""
-        n_positions = _POSITIONS
+        n_positions = _POSITIONS_PER_TILE
         if self._sigma is None:  # else the codes of all positions are in memory
-            n_positions *= min(len(self._encoders), _TILES)
+            n_positions *= min(len(self._encoders), _MAX_TILES)
         return max(n_positions // (self._positions[0] * self._positions[1]), 1)
 
     def fill(self, images, pooled):
@@ -133,7 +133,7 @@ class FeatureMaps:
     def _products(self, images, tile, encoder):
         """Yield the first position within a tile and the products of each band, in a reused buffer."""
         matrix, n_all = encoder.matrix, len(images) * tile.shape[0] * tile.shape[1]
-        size = int(np.clip(_BAND // encoder.width, _FEWEST, _MOST))
+        size = int(np.clip(_BAND_VALUES // encoder.width, _MIN_POSITIONS, _MAX_POSITIONS))
         size = min(size, n_all)
         patches, products = (np.ones((size, n), matrix.dtype) for n in matrix.shape)
         for first in range(0, n_all, size):

@@ -23,7 +23,7 @@ from ._validation import (
     smoothed,
 )
 
-_VALUES = 2**21  # maximum number of values of the patches that are denoised at once
+_BLOCK_VALUES = 2**21  # maximum number of values of the patches that are denoised at once
 
 
 def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01) -> FloatArray:
@@ -214,7 +214,7 @@ def denoise(image: ArrayLike, coder: Any, patch_size: int | tuple[int, int]) -> 
     windows = sliding_window_view(image, patch_size)
     n_values, total = patch_size[0] * patch_size[1], np.zeros(image.shape)
     check_fitted_to_patches("coder", coder, n_values)
-    for rows in gen_batches(len(windows), max(_VALUES // windows[0].size, 1)):
+    for rows in gen_batches(len(windows), max(_BLOCK_VALUES // windows[0].size, 1)):
         X = windows[rows].reshape(-1, n_values)
         means = X.mean(axis=1, keepdims=True)
         clean = np.asarray(coder.reconstruct(X - means) + means, total.dtype)

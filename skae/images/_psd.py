@@ -31,15 +31,9 @@ from .._typing import (
 from ..training.problem import Problem
 from ._convolution import Convolution, ConvolutionalObjective
 from ._map_coder import MapCoder
-from ._validation import (
-    as_floats,
-    checked_patch_size,
-    counted_images,
-    drawn_filters,
-    pair,
-)
+from ._validation import as_floats, checked_patch_size, counted_images, drawn_filters, pair
 
-_CHECKED = 4  # images whose codes the check after a fit looks at
+_N_CHECKED_IMAGES = 4  # images whose codes the check after a fit looks at
 
 
 @estimator
@@ -255,8 +249,8 @@ class ConvolutionalPSD(
         problem, state = self._prepared(X, sample_weight, again)
         train(problem, state)
         if not again or self.warm_start:
-            rows = some_rows(problem.X, _CHECKED)
-            codes, *_ = self._codes_of(rows.reshape(-1, *self.image_shape_))
+            rows = some_rows(problem.X, _N_CHECKED_IMAGES)
+            codes, *_ = self._codes(rows.reshape(-1, *self.image_shape_))
             warn_of_equal_codes(codes, rows, type(self).__name__, self._alpha)
 
     def _prepared(self, X, sample_weight, again):
@@ -281,8 +275,8 @@ class ConvolutionalPSD(
             shape["scale"] = scale_of_values(rows, weights)
         self.image_shape_, self.tiling_, self._shape = image_shape, shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
-        parts = self._convolution, self._make_encoder(), self._inferred
-        objective = ConvolutionalObjective(*parts, self.beta)
+        encoder = self._make_encoder()
+        objective = ConvolutionalObjective(self._convolution, encoder, self._infer, self.beta)
         problem = Problem(objective, rows, weights, constant_loss=loss_of_zeros(rows, weights))
         return problem, self._last_state() if again else self._first_state(problem)
 
@@ -299,8 +293,9 @@ class ConvolutionalPSD(
 
     def _make_solver(self):
         """Return the solver that the parameters name, wrapped to keep filters at norm 1."""
-        shape = self._convolution.n_tiles * self.n_filters, self._convolution.n_values
-        return UnitAtoms(super()._make_solver(), *shape, self._alpha)
+        n_filters = self._convolution.n_tiles * self.n_filters
+        solver, n_values = super()._make_solver(), self._convolution.n_values
+        return UnitAtoms(solver, n_filters, n_values, self._alpha)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -33,7 +33,7 @@ from ._features import ConvolutionalFeatures
 from ._validation import checked_patch_size, validated_images
 
 _BLOCK = 512  # images that pass through the stages together
-_NUMBERS = 2**27  # maximum number of values in the maps that an upper stage learns from
+_MAX_VALUES = 2**27  # maximum number of values in the maps that an upper stage learns from
 
 
 @estimator
@@ -178,7 +178,7 @@ class ConvolutionalStack(
         return np.hstack(stages) if self.all_stages else stages[-1]
 
     def _maps_to_learn_from(self, images, layers, rng):
-        n_most = max(_NUMBERS // int(np.prod(layers[-1][1].map_shape_)), 1)
+        n_most = max(_MAX_VALUES // int(np.prod(layers[-1][1].map_shape_)), 1)
         rows = np.arange(len(images))
         if n_most < len(rows):
             rows = np.sort(sample_without_replacement(len(rows), n_most, random_state=rng))

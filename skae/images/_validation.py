@@ -19,7 +19,7 @@ from .._warnings import warn
 
 _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
 _FAR_BEYOND = 50  # the largest pixel where it is 255, if images are not all dark
-_LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
+_MAX_PIXEL = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
 
 
 def validated_images(estimator, X, image_shape, seen=None, *, warns=True):
@@ -175,13 +175,14 @@ def _seen_pixels(X, before, *, warns=False):
     _check_scale(X.dtype, largest, before)
     if warns:
         _warn_of_scale(now, before)
+    # Pixels of 8 bits, beside others that are not: divided by 255, they are fractions up to 1.
+    divided = eight_bit and not before["eight_bit"]
     # Models of earlier versions do not say whether they had whole numbers, or both kinds of pixels.
-    both, shares = before.get("both", False), eight_bit and not before["eight_bit"]
     return {
         "eight_bit": before["eight_bit"],
-        "largest": max(before["largest"], min(largest, 1.0) if shares else largest),
-        "whole": before.get("whole", False) or (whole and not shares),
-        "both": both or shares,
+        "largest": max(before["largest"], min(largest, 1.0) if divided else largest),
+        "whole": before.get("whole", False) or (whole and not divided),
+        "both": before.get("both", False) or divided,
     }
 
 
@@ -255,7 +256,7 @@ def as_floats(images, dtype=None):
     if images.dtype == np.uint8:
         return floats / dtype.type(255)
     largest = np.abs(floats).max(initial=0)
-    if largest > _LARGEST[dtype]:
+    if largest > _MAX_PIXEL[dtype]:
         raise ValueError(
             f"X has pixels of {np.abs(images).max():.3g}, too large for {dtype}; divide X by the largest pixel."
         )

@@ -26,7 +26,9 @@ from .._warnings import warn
 
 @estimator
 class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Whitening that changes the input as little as possible: ``(x - mean) U (S + epsilon I)^(-1/2) U'``.
+    """Whitening that changes the input as little as possible: ``(x - mean) U (S + epsilon s I)^(-1/2) U'``.
+
+    U are the eigenvectors of the covariance of the features, S its eigenvalues, and s their mean.
 
     Parameters
     ----------
@@ -103,9 +105,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         # As fractions of the largest value, whose square could be out of range.
         unit = np.abs(centered).max() or X.dtype.type(1)
         if not centered.any():
-            warn(
-                "All columns of X are constant: ZCA makes 0 of rows like them. Give rows that differ."
-            )
+            warn("All columns of X are constant: ZCA maps such rows to 0. Give rows that differ.")
         if not np.isfinite(unit):
             raise ValueError(f"X is too large for {X.dtype}: scale it.")
         centered /= unit

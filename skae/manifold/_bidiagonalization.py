@@ -179,7 +179,7 @@ class _Process:
             tridiagonal[:, step, step + 1] = tridiagonal[:, step + 1, step] = off_diagonal[:, step]
         if not all_finite(tridiagonal):
             raise ValueError(
-                f"The slopes of the codes by X are beyond the range of {dtype_name(self.basis)}: scale X, or give it in float64."
+                f"The derivatives of the codes with respect to X overflow in {dtype_name(self.basis)}: scale X, or give it in float64."
             )
         if self._xp is np:
             values, vectors = np.linalg.eigh(tridiagonal)

@@ -8,16 +8,21 @@ from typing import Any, ClassVar, Literal
 
 from .._arrays.namespace import spread_indices
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.devices import CONSTRAINTS as ENGINE
-from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_of_parts
+from .._estimators.devices import (
+    DEVICE_CONSTRAINTS,
+    computing,
+    fitting_parts,
+    in_numpy,
+    prototype_of_parts,
+)
 from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.parameters import estimator, resolved
-from .._estimators.reading_y import CLASS_WEIGHT, score
+from .._estimators.reading_y import CLASS_WEIGHT_CONSTRAINTS, score
 from .._estimators.subestimators import start_above, unfrozen
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
-    RECONSTRUCTION,
-    UNLABELED,
+    RECONSTRUCTION_CONSTRAINTS,
+    UNLABELED_CONSTRAINTS,
     check_unlabeled,
     need_steps,
     new_autoencoder,
@@ -33,7 +38,7 @@ from ..nn.losses import Bernoulli, Multinomial
 from ..nn.penalties import weight_decays
 from ..nn.tangent_propagation import TangentPropagation
 from ._penalty import (
-    OF_TANGENTS,
+    TANGENT_NEEDS,
     automatic_penalty,
     is_penalized,
     penalized_rows,
@@ -228,10 +233,10 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
-        **CLASS_WEIGHT,
-        **RECONSTRUCTION,
-        **UNLABELED,
-        **ENGINE,
+        **CLASS_WEIGHT_CONSTRAINTS,
+        **RECONSTRUCTION_CONSTRAINTS,
+        **UNLABELED_CONSTRAINTS,
+        **DEVICE_CONSTRAINTS,
         "base": [HasMethods("fit"), None],
         "n_tangents": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tangent_penalty": [Interval(Real, 0, None, closed="left"), str],
@@ -243,7 +248,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         "prefit": ["boolean"],
     }
 
-    _needs: ClassVar[tuple] = OF_TANGENTS
+    _needs: ClassVar[tuple] = TANGENT_NEEDS
     _drops_on_pixels: ClassVar[bool] = False
 
     score = score
@@ -277,43 +282,50 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         """
         with unchanged_on_error(self), fitting_parts(self, X) as self._backend:
             X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
-            self._check_solver()
+            self._check_parameters()
             data = self._validated_data(X, y, sample_weight)
-            data.targets.loss = self._output_loss()
-            self._train_together(data, start_above(self, data, self._checked_base()))
+            data = data.with_targets(loss=self._output_loss())
+            self._fine_tune(data, start_above(self, data, self._checked_base()))
         return self
 
-    def _train_together(self, data, state):
+    def _fine_tune(self, data, state):
         """Train all layers and the output layer with the tangent penalty, starting from ``state``."""
-        inputs, constant_loss = self._inputs(data.X), data.constant_loss()
-        n_unlabeled = len(data.targets.labeled) if self.penalize_unlabeled else 0
+        constant_loss, labeled = data.constant_loss(), data.targets.labeled
+        n_unlabeled = len(labeled) if self.penalize_unlabeled else 0
         if self.penalize_unlabeled == "auto":
             n_unlabeled = _MOST_UNLABELED if data.targets.loss is Multinomial else 0
-        rows = penalized_rows(data.targets.labeled, n_unlabeled, state.seed)
-        penalties, observers = self._penalties(inputs, rows, data, state, constant_loss)
-        if not penalties:
-            n_unlabeled, rows = 0, data.labeled_rows
-        # Which rows to train on, such that the loss of predictions is a mean over the labeled ones of them.
-        ratio = unlabeled_ratio(self, self.reconstruction_weight > 0 or n_unlabeled > 0)
-        options = {"rows": rows, "observers": observers, "unlabeled_per_labeled": ratio}
-        if n_unlabeled:
-            data = with_unlabeled_stratum(with_mean_over_labeled(data, rows, ratio))
-        elif self.reconstruction_weight:
-            options |= {"rows": None, "factors": supervised_factors(data, ratio)}  # all rows
-            data = with_unlabeled_stratum(data)
+        rows = penalized_rows(labeled, n_unlabeled, state.seed)
+        penalties, observers = self._penalties(rows, data, state, constant_loss)
+        data, options = self._rows_to_train_on(data, rows, bool(penalties and n_unlabeled))
         if self.reconstruction_weight:
             options["autoencoder"] = self._base_autoencoder(state)
         options["penalties"] = [*penalties, *weight_decays(self.weight_decay)]
-        self._train_jointly(data, state, constant_loss, **options)
+        self._train_jointly(data, state, constant_loss, observers=observers, **options)
         if penalties:
             self._warn_of_constant_outputs(data)
+
+    def _rows_to_train_on(self, data, penalized, penalizes_unlabeled):
+        """Return ``data`` and options of ``_train_jointly``: the rows of the joint training, and their factors.
+
+        The loss of predictions is a mean over the labeled ones of these rows.
+        """
+        reconstructs = self.reconstruction_weight > 0
+        ratio = unlabeled_ratio(self, reconstructs or penalizes_unlabeled)
+        options = {"unlabeled_per_labeled": ratio}
+        if penalizes_unlabeled:
+            data = with_mean_over_labeled(data, penalized, ratio)
+            return with_unlabeled_stratum(data), {**options, "rows": penalized}
+        if reconstructs:  # all rows
+            options["factors"] = supervised_factors(data, ratio)
+            return with_unlabeled_stratum(data), options
+        return data, {**options, "rows": data.labeled_rows}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = tags.array_api_support = True
         return tags
 
-    def _check_solver(self):
+    def _check_parameters(self):
         if self.update_tangents and is_penalized(self):
             need_steps(self, "update_tangents")
         used = self.penalize_unlabeled or self.reconstruction_weight > 0
@@ -342,7 +354,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         if self.output == "softmax" and not self._kind.multilabel:
             return Multinomial
         if self.penalize_unlabeled is True:
-            raise ValueError("penalize_unlabeled=True needs output='softmax' and one label a row.")
+            raise ValueError(
+                "penalize_unlabeled=True needs output='softmax', and y with one class for each row: set it to 'auto' or False."
+            )
         return Bernoulli
 
     def _base_autoencoder(self, state):
@@ -350,21 +364,21 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         network = self.base_.model_.network
         if network.decoder is not None:
             return network, self.base_.model_.flat
-        shape = {"sizes": network.sizes, "activation": network.names, "decoder": "tied"}
+        shape = {"sizes": network.sizes, "activation": network.activation_names, "decoder": "tied"}
         return new_autoencoder(shape, self._units, state)
 
-    def _penalties(self, inputs, rows, data, state, constant_loss):
+    def _penalties(self, rows, data, state, constant_loss):
         """Return the penalty on slopes along tangents at ``rows``, and observers that update these; each in a list."""
         self.tangent_penalty_ = 0.0
         if not is_penalized(self):
             return [], []
-        store = self._tangents(inputs, rows, state)
-        automatic = automatic_penalty(inputs, rows, data, store, state.seed)
+        store = self._tangents(self._inputs(data.X), rows, state)
+        automatic = automatic_penalty(data, store)
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
         if self.tangent_penalty_ == 0:
             return [], []
-        arguments = self.tangent_penalty_, self._network, self._output_units, store
-        penalty = TangentPropagation(*arguments, largest=_LARGEST * constant_loss)
+        parts = self._network, self._output_units, store
+        penalty = TangentPropagation(self.tangent_penalty_, *parts, _LARGEST * constant_loss)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
         return [penalty], updates
 
@@ -372,17 +386,10 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         """Return the ``TangentStore`` of the tangents at ``rows`` of the encoder in ``state``."""
         network, prototype = self._network, prototype_of_parts()
         n_inputs, *_, n_units, _ = network.sizes
-        store = TangentStore(
-            network,
-            inputs,
-            rows,
-            resolved_n_tangents(self.n_tangents, n_inputs, n_units),
-            dtype=self.tangent_storage,
-            random=self.tangent_sampling == "random",
-            tol=_TOL,
-            seed=state.seed,
-            prototype=prototype,
-        )
+        n_tangents = resolved_n_tangents(self.n_tangents, n_inputs, n_units)
+        options = {"dtype": self.tangent_storage, "random": self.tangent_sampling == "random"}
+        options |= {"tol": _TOL, "seed": state.seed, "prototype": prototype}
+        store = TangentStore(network, inputs, rows, n_tangents, **options)
         with nullcontext() if prototype is None else computing(self, prototype, inputs.dtype):
             store.update(state.params)
         return store

@@ -28,8 +28,8 @@ from .._estimators.subestimators import (
     check_instance,
     check_needs_no_y,
     check_prefit,
+    fitted_copy,
     is_prefit,
-    kept,
     unfrozen,
 )
 from .._threads import share_items, team
@@ -178,7 +178,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             warn_of_scales(Columns(X), column_names(self, X), "Scale X (StandardScaler).")
             if is_prefit(self, "encoder"):
                 check_prefit(encoder=unfrozen(self.encoder))
-                self.encoder_ = kept(unfrozen(self.encoder))
+                self.encoder_ = fitted_copy(unfrozen(self.encoder))
             else:
                 check_instance(encoder=self.encoder)
                 check_needs_no_y(encoder=self.encoder)

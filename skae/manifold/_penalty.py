@@ -5,8 +5,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._arrays.namespace import dense
 from .._estimators.label_neighbors import LabeledNeighbors
+from .._estimators.needs import Need
 from .._estimators.parameters import resolved
-from .._estimators.validation import Need
 from .._warnings import warn
 
 _MOST_TANGENTS = 15  # with n_tangents='auto'
@@ -25,7 +25,7 @@ def is_penalized(classifier):
     return resolved(classifier.tangent_penalty, "tangent_penalty", 1.0) > 0
 
 
-OF_TANGENTS = (
+TANGENT_NEEDS = (
     Need(
         "n_tangents tangent_sampling update_tangents tangent_storage",
         "tangent_penalty",
@@ -56,33 +56,28 @@ def resolved_n_tangents(n_tangents, n_inputs, n_units):
         return min(_MOST_TANGENTS, max(1, width // 2))
     if n_tangents > width:
         raise ValueError(
-            f"n_tangents={n_tangents} is more than varying features or code units, {width}."
+            f"n_tangents={n_tangents} must be at most {width}: the columns of X that vary, or the units of the code, are no more."
         )
     return n_tangents
 
 
-def automatic_penalty(X, rows, data, store, seed):
-    """Return the mean variance of the data along the tangents, or less if few of the ``rows`` have labels.
+def automatic_penalty(data, store):
+    """Return the mean variance of the data along the tangents, or less if few of the rows with tangents have labels.
 
     If x moves along a tangent by the standard deviation of the data, outputs change by about the slope times that
     deviation. The penalty is the mean square of this change. It is 0 if tangents are the way to other labels.
 
     Parameters
     ----------
-    X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
-        The inputs of the network for the rows in ``data``.
-    rows : ndarray of int
-        Rows that have tangents, among them all labeled ones.
     data : SupervisedData
     store : TangentStore
-    seed : int
-        Seed for the choice of some rows, if there are many.
+        The tangents of all labeled rows of ``data``, and perhaps of others.
     """
-    rng, weights = np.random.default_rng(seed), data.balanced_weights
+    X, rng, weights = store.X, np.random.default_rng(store.seed), data.balanced_weights
     some = _some(np.arange(X.shape[0]), weights, rng)
     some_weights, x = None if weights is None else weights[some], dense(X[some])
     deviations = x - np.average(x, axis=0, weights=some_weights)
-    tangent_rows = _some(rows, weights, rng)
+    tangent_rows = _some(store.rows, weights, rng)
     variances = np.empty(len(tangent_rows))
     for part, basis in store.tangents_by_block(tangent_rows):
         squares = np.square(deviations @ basis.reshape(-1, X.shape[1]).T)
@@ -90,16 +85,16 @@ def automatic_penalty(X, rows, data, store, seed):
         variances[part] = along.reshape(-1, store.n_tangents).mean(axis=1)
     row_weights = None if weights is None else weights[tangent_rows]
     variance = np.average(variances, weights=row_weights)
-    others = len(rows) > np.sum(data.targets.labeled)
+    others = len(store.rows) > np.sum(data.targets.labeled)
     fraction = min(1, data.n_labeled / _MANY_LABELS) if others else 1
-    share = share_to_other_label(X, data, store)
+    share = share_to_other_label(data, store)
     within = np.interp(share, (_WITHIN, _ACROSS), (1, 0))
     return float(variance * fraction**1.5 * within)
 
 
-def share_to_other_label(X, data, store):
+def share_to_other_label(data, store):
     """Return the share of the squared distance to the nearest row of another label that lies in the tangent plane."""
-    rows, differences, weights = LabeledNeighbors(X, data).to_other_label()
+    rows, differences, weights = LabeledNeighbors(store.X, data).to_other_label()
     if len(rows) == 0:
         return 0.0
     along = 0.0

@@ -213,6 +213,6 @@ class TangentUpdates(Observer):
             for changed in self.listeners:
                 changed()
 
-    def kept(self, params):
+    def extra_arrays(self, params):
         """Return an array like the parameters of the encoder whose tangents are in use."""
         return {"encoder": params}

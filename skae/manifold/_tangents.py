@@ -235,7 +235,9 @@ def _number_of(n_tangents, model, X):
         return min(_USUAL, width)
     check_scalar(n_tangents, "n_tangents", Integral)
     if not 1 <= n_tangents <= width:
-        raise ValueError(f"n_tangents must be between 1 and {width} here; got {n_tangents!r}.")
+        raise ValueError(
+            f"n_tangents must be between 1 and {width}, as many as X has columns and the encoder outputs; got {n_tangents!r}."
+        )
     return n_tangents
 
 

@@ -29,7 +29,7 @@ from .._protocols import Observer, TrainingObjective
 from .._threads import ELEMENT, share
 from .activations import ACTIVATIONS
 from .centering import CenteredSteps
-from .layer import Layer, LayerRecord, Records, WeightRows, add_up
+from .layer import DenseLayer, LayerRecord, Records, WeightRows, add_up
 from .noise import draw_keys, fresh_keys
 
 _ROWS_PER_MONITORED = 32  # one row in 32 of a minibatch is reconstructed, to monitor training
@@ -38,13 +38,13 @@ _ROWS_PER_MONITORED = 32  # one row in 32 of a minibatch is reconstructed, to mo
 def hidden_means(params, visible, out, scale=1):
     """out <- p(h = 1 | x), with weights times ``scale``."""
     weights, bias = params.encoder_weights[0], params.encoder_biases[0]
-    Layer(_scaled(weights, scale), bias, ACTIVATIONS["sigmoid"]).forward(visible, out)
+    DenseLayer(_scaled(weights, scale), bias, ACTIVATIONS["sigmoid"]).forward(visible, out)
 
 
 def visible_logits(params, hidden, out, scale=1):
     """out <- the logits of x given h, with weights times ``scale``."""
     weights, bias = params.decoder_weights[0], params.decoder_biases[0]
-    Layer(_scaled(weights, scale).T, bias, ACTIVATIONS["identity"]).forward(hidden, out)
+    DenseLayer(_scaled(weights, scale).T, bias, ACTIVATIONS["identity"]).forward(hidden, out)
 
 
 def draw(means, rng, out):
@@ -78,7 +78,7 @@ def draw_visible(params, units, hidden, rng, out, scale=1):
         return
     weights, bias = params.decoder_weights[0], params.decoder_biases[0]
     draws = _BinaryDraws(*fresh_keys(out, rng))
-    Layer(_scaled(weights, scale).T, bias, draws).forward(hidden, out)
+    DenseLayer(_scaled(weights, scale).T, bias, draws).forward(hidden, out)
 
 
 def gibbs_step(params, units, visible, means, hidden, rng):
@@ -131,12 +131,12 @@ class Chains(Observer):
         state.extra[self.key] = copy(self.hidden)
         return False
 
-    def kept(self, params):
+    def extra_arrays(self, params):
         """Return the chains under their key in ``state``."""
         return {self.key: self.hidden}
 
     def merge(self, parts):
-        """Take the chains in turn from ``parts``, the results of ``kept`` after steps on parts of the rows."""
+        """Take the chains in turn from ``parts``, the results of ``extra_arrays`` after steps on parts of the rows."""
         for number, part in enumerate(parts):
             self.hidden[number :: len(parts)] = part[self.key][number :: len(parts)]
 
@@ -226,7 +226,7 @@ class BoltzmannObjective(TrainingObjective):
         logits, losses = phases.logits[:n_rows, ...], phases.losses[:n_rows]
         weights, target = phases.sample_weights[:n_rows], phases.data[:n_rows, ...]
         visible_logits(params, phases.codes[:n_rows, ...], logits, self._down)
-        self._monitored.delta(logits, target, weights, phases.no_cells, losses)
+        self._monitored.loss_and_gradient(logits, target, weights, phases.no_cells, losses)
         return dot(losses, weights) * phases.data.shape[0] / n_rows
 
     def _negative_phase(self, params, phases, rng):

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from .._threads import product
-from .network import Parts
+from .network import FlatLayout
 
 
 def _shrink(u, threshold):
@@ -54,7 +54,7 @@ class Tanh(CodeEncoder):
     """
 
     def __init__(self, n_atoms, n_features, scale=1.0):
-        self.parts = Parts([(n_atoms,), (n_atoms, n_features), (n_atoms,)])
+        self.parts = FlatLayout([(n_atoms,), (n_atoms, n_features), (n_atoms,)])
         self.size, self._scale = self.parts.size, scale
 
     def coefficients(self, params):
@@ -98,7 +98,7 @@ class SoftThreshold(CodeEncoder):
     """f(x) = shrink(K x, exp t): one step of ISTA with learned filters and thresholds."""
 
     def __init__(self, n_atoms, n_features):
-        self.parts = Parts([(n_atoms, n_features), (n_atoms,)])
+        self.parts = FlatLayout([(n_atoms, n_features), (n_atoms,)])
         self.size = self.parts.size
 
     def initial(self, dictionary, alpha, ridge):
@@ -137,7 +137,7 @@ class Unrolled(CodeEncoder):
 
     def __init__(self, n_atoms, n_features, n_steps):
         self.n_steps = n_steps
-        self.parts = Parts([(n_atoms, n_features), (n_atoms, n_atoms), (n_atoms,)])
+        self.parts = FlatLayout([(n_atoms, n_features), (n_atoms, n_atoms), (n_atoms,)])
         self.size = self.parts.size
 
     def initial(self, dictionary, alpha, ridge):

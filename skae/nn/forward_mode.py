@@ -67,7 +67,7 @@ class NetworkTangents:
 
     Parameters
     ----------
-    layers : list of Layer
+    layers : list of DenseLayer
     n_samples : int
     n_directions : int
         Largest number of tangents of each sample at once.

@@ -84,7 +84,7 @@ class JacobianContraction(Penalty):
         if self.loss is not None:
             workspace.means[...] = trace.logits
             means, outer = self.loss.activate(workspace.means), tangents.layers[-1].derivatives
-            self.loss.derive(means, outer.first, outer.second)
+            self.loss.mean_derivatives(means, outer.first, outer.second)
         scale = scalar(self.strength * self.directions.scale(), workspace.weights)
         multiply_into(trace.sample_weights, scale, workspace.weights)
         value = 0.0

@@ -16,7 +16,7 @@ from .activations import ALL, Derivatives, Unit
 
 
 @dataclass(slots=True, eq=False)
-class Layer:
+class DenseLayer:
     """Outputs s(x weights' + bias).
 
     Parameters

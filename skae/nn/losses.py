@@ -33,9 +33,9 @@ class Gaussian:
     def check(self, X, names, parameter):
         """Accept any finite value."""
 
-    def delta(self, logits, target, sample_weights, cell_weights, values):
-        """Add the losses to ``values`` and leave the weighted gradient in ``logits``."""
-        kernels.gaussian(logits, target, self._runs, sample_weights, cell_weights, values)
+    def loss_and_gradient(self, logits, target, sample_weights, cell_weights, losses):
+        """Add the losses to ``losses`` and leave the weighted gradient in ``logits``."""
+        kernels.gaussian(logits, target, self._runs, sample_weights, cell_weights, losses)
 
     def activate(self, logits):
         """Turn logits into means, in place."""
@@ -43,7 +43,7 @@ class Gaussian:
     def invert(self, means):
         """Turn means into logits, in place."""
 
-    def derive(self, means, first, second):
+    def mean_derivatives(self, means, first, second):
         """Fill in the first and second derivative of the mean by its logit."""
         for start, stop in self._runs.tolist():
             first[:, start:stop], second[:, start:stop] = 1, 0
@@ -84,9 +84,9 @@ class Bernoulli:
                 f"or use {parameter}='gaussian'."
             )
 
-    def delta(self, logits, target, sample_weights, cell_weights, values):
-        """Add the losses to ``values`` and leave the weighted gradient in ``logits``."""
-        kernels.bernoulli(logits, target, self._runs, sample_weights, cell_weights, values)
+    def loss_and_gradient(self, logits, target, sample_weights, cell_weights, losses):
+        """Add the losses to ``losses`` and leave the weighted gradient in ``logits``."""
+        kernels.bernoulli(logits, target, self._runs, sample_weights, cell_weights, losses)
 
     def activate(self, logits):
         """Turn logits into means, in place."""
@@ -102,7 +102,7 @@ class Bernoulli:
         """Turn means into logits, in place."""
         means[:, self.columns] = logit(means[:, self.columns])
 
-    def derive(self, means, first, second):
+    def mean_derivatives(self, means, first, second):
         """Fill in the first and second derivative of the mean by its logit."""
         for start, stop in self._runs.tolist():
             mean = means[:, start:stop]
@@ -141,10 +141,10 @@ class Multinomial:
                 f"{low.min():g}. Encode the group with OneHotEncoder, or use {parameter}='gaussian'."
             )
 
-    def delta(self, logits, target, sample_weights, cell_weights, values):
-        """Add the losses to ``values`` and leave the weighted gradient in ``logits``."""
+    def loss_and_gradient(self, logits, target, sample_weights, cell_weights, losses):
+        """Add the losses to ``losses`` and leave the weighted gradient in ``logits``."""
         kernels.multinomial(
-            logits, target, self.columns, self._offsets, sample_weights, cell_weights, values
+            logits, target, self.columns, self._offsets, sample_weights, cell_weights, losses
         )
 
     def activate(self, logits):
@@ -200,11 +200,11 @@ class Reconstruction:
         for part in self.parts:
             part.check(X, names, self.parameter)
 
-    def delta(self, logits, target, sample_weights, cell_weights, values):
-        """Set ``values`` to the loss of each sample and leave the weighted gradient in ``logits``."""
-        values[...] = 0
+    def loss_and_gradient(self, logits, target, sample_weights, cell_weights, losses):
+        """Set ``losses`` to the loss of each sample and leave the weighted gradient in ``logits``."""
+        losses[...] = 0
         for part in self.parts:
-            part.delta(logits, target, sample_weights, cell_weights, values)
+            part.loss_and_gradient(logits, target, sample_weights, cell_weights, losses)
 
     def activate(self, logits):
         """Turn logits into the reconstruction, in place."""
@@ -263,10 +263,10 @@ class Reconstruction:
         """Whether each mean depends on its own logit only."""
         return not any(isinstance(part, Multinomial) for part in self.parts)
 
-    def derive(self, means, first, second):
+    def mean_derivatives(self, means, first, second):
         """Fill in the first and second derivative of each mean by its logit."""
         for part in self.parts:
-            part.derive(means, first, second)
+            part.mean_derivatives(means, first, second)
 
 
 class Extremes:

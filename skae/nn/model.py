@@ -46,12 +46,14 @@ class Model:
         """Number of outputs of the encoder."""
         return self.network.sizes[self.n_layers]
 
-    def encoder_layers(self):
+    def encoder_parameters(self):
         """Return weights, bias and activation of each layer of the encoder, from the lowest up."""
         params = self.params
-        return list(zip(params.encoder_weights, params.encoder_biases, self.network.names))
+        return list(
+            zip(params.encoder_weights, params.encoder_biases, self.network.activation_names)
+        )
 
-    def network_inputs(self, X):
+    def input_rows(self, X):
         """Return the network's inputs for the rows of X, which are made dense and scaled when they are taken."""
         return self.scaling.rows(X)
 
@@ -113,8 +115,8 @@ class Model:
             )
         if self.network.sizes[0] != self.scaling.n_inputs:
             raise TypeError(
-                "model must take X alone, and a BoltzmannClassifier of a DBM takes means of its hidden units too: "
-                "give one of a DBN."
+                "model must take X alone as its input, and a BoltzmannClassifier over a DBM takes means of hidden units of "
+                "the DBM too: give one of a DBN."
             )
         z = self.inputs(x)
         return self.scaling.linear_map(encoder_map(self.params, z, self.n_layers))
@@ -126,7 +128,7 @@ class Model:
         logits = self.network.reconstruct(self.params, target)
         values = empty(x.shape[0], target)
         weights = zeros(x.shape[0], target)
-        self.loss.delta(logits, target, weights, self._weights_of_cells(z), values)
+        self.loss.loss_and_gradient(logits, target, weights, self._weights_of_cells(z), values)
         return values
 
     def _weights_of_cells(self, z):

@@ -11,11 +11,11 @@ from .._arrays.products import multiplier
 from .._threads import share
 from .activations import Unit, initial_bound, make_activation
 from .corruption import dropout_mask
-from .layer import Layer, LayerAbove, LayerRecord, Records, WeightRows, add_up
+from .layer import DenseLayer, LayerAbove, LayerRecord, Records, WeightRows, add_up
 from .noise import shifted_seed
 
 
-class Parts:
+class FlatLayout:
     """Arrays of the given shapes, one after the other in a flat vector of length ``size``."""
 
     def __init__(self, shapes):
@@ -67,31 +67,30 @@ class Network:
         self.sizes, self.decoder, self.dropout = tuple(sizes), decoder, dropout
         self.depth = len(self.sizes) - 1
         self.is_shallow = bool(decoder) and self.depth == 1
-        single = isinstance(activation, (str, Unit))
-        self.names = (activation,) * self.depth if single else activation
-        self.activations = [make_activation(name) for name in self.names]
-        downward = ("identity", *(self.names[:-1] if downward is None else downward))
-        self._decoder_activations = [make_activation(name) for name in reversed(downward)]
+        names = (activation,) * self.depth if isinstance(activation, (str, Unit)) else activation
+        self.activation_names, self.activations = names, list(map(make_activation, names))
+        downward = ("identity", *(names[:-1] if downward is None else downward))
+        self._decoder_activations = list(map(make_activation, reversed(downward)))
         upward = list(zip(self.sizes[1:], self.sizes[:-1]))
         shapes = [*upward, *[(high,) for high, _ in upward]]
         if decoder:
             shapes += [(low,) for _, low in upward]
         if decoder == "untied":
             shapes += upward
-        self._parts = Parts(shapes)
-        self.size = self._parts.size
+        self._layout = FlatLayout(shapes)
+        self.size = self._layout.size
 
     def views(self, flat):
         """Return the ``Params`` that view ``flat``."""
-        parts = self._parts(flat)
+        parts = self._layout(flat)
         n = self.depth
         weights, biases, decoder_biases = parts[:n], parts[n : 2 * n], parts[2 * n : 3 * n]
         decoder = parts[3 * n :] if self.decoder != "tied" else weights
-        upward, downward = list(map(Layer, weights, biases, self.activations)), []
+        upward, downward = list(map(DenseLayer, weights, biases, self.activations)), []
         if self.decoder:
             down = zip(reversed(decoder), reversed(decoder_biases), self._decoder_activations)
             for matrix, bias, activation in down:
-                downward.append(Layer(matrix.T, bias, activation))
+                downward.append(DenseLayer(matrix.T, bias, activation))
         return Params(weights, biases, decoder, decoder_biases, upward, downward)
 
     @property

@@ -82,10 +82,9 @@ class Objective(TrainingObjective):
         if self._is_new:
             corruption, penalties = self._checked(flat)
         params, gradients = self._views(flat, grad)
-        trace, clean, target, cell_weights = self._workspace(len(batch), flat)
+        trace, target, cell_weights = self._workspace(len(batch), flat)
         trace.start()
-        trace.batch, trace.clean, trace.rng = batch, clean, rng
-        seeds = batch.seeds(rng)
+        trace.batch, trace.rng, clean, seeds = batch, rng, trace.clean, batch.seeds(rng)
         # 1. The rows of the batch, with their weights and targets.
         batch.weights(out=trace.sample_weights)
         if self.row_factors is not None:
@@ -94,21 +93,20 @@ class Objective(TrainingObjective):
         if target is not clean:
             batch.targets(out=target)
         missing = _fill_missing(clean) if batch.may_miss else None
-        if missing is not None:
-            cell_weights = _present(missing, clean)
-        # 2. Noise at the inputs, and the weights of noisy and of clean cells.
+        # 2. Noise at the inputs, and the weights of noisy, of clean and of missing cells.
         if corruption is not None:
             batch.corrupt(corruption, clean, seeds[0], trace.inputs)
         if self.emphasis is not None:
             batch.draw(partial(self._emphasize, seeds[0]), target, cell_weights)
-            if missing is not None:
-                cell_weights = cell_weights * _present(missing, clean)
+        if missing is not None:
+            present = cast(~missing, clean.dtype)
+            cell_weights = present if self.emphasis is None else cell_weights * present
         # 3. Forward pass, penalties and loss, and the backward pass of all of them.
         self.network.forward(params, trace, seeds[2])
         value = 0.0
         for penalty in penalties:
             value += penalty(params, trace, seeds[1])
-        self._delta(trace, target, cell_weights)
+        self._loss_and_gradient(trace, target, cell_weights)
         value += dot(trace.losses, trace.sample_weights)
         if grad is not None:
             self._backward(params, trace, gradients)
@@ -138,30 +136,30 @@ class Objective(TrainingObjective):
     def _emphasize(self, seed, rows, out):
         self.corruption.emphasize(rows, seed, *self.emphasis, out)
 
-    def _delta(self, trace, target, cell_weights):
+    def _loss_and_gradient(self, trace, target, cell_weights):
         """Fill in the losses, and turn the logits into their gradient."""
 
         def work(rows):
             weights, losses = trace.sample_weights[rows], trace.losses[rows]
             arrays = trace.logits[rows, ...], target[rows, ...], weights
             cells = cell_weights[rows, ...] if cell_weights.shape[0] else cell_weights
-            self.loss.delta(*arrays, cells, losses)
+            self.loss.loss_and_gradient(*arrays, cells, losses)
 
         share(work, target.shape[0], ELEMENT * target.shape[1])
 
     def _workspace(self, n_samples, flat):
-        """Return a trace and three buffers for batches of this size: clean rows, targets and weights of cells.
+        """Return a trace and two buffers for batches of this size: targets and weights of cells.
 
-        Clean rows are the inputs of the trace if nothing corrupts them, and are the targets of reconstructions. Weights
-        of cells are empty if all are 1.
+        The clean rows in the trace are its inputs if nothing corrupts them, and are the targets of reconstructions.
+        Weights of cells are empty if all are 1.
         """
         key = n_samples, array_kind(flat)
         if key not in self._workspaces:
             trace = self.network.trace(n_samples, flat, self.penalties)
-            clean = trace.inputs if self.corruption is None else empty_like(trace.inputs)
-            target = clean if self.network.decoder else empty_like(trace.logits)
+            trace.clean = trace.inputs if self.corruption is None else empty_like(trace.inputs)
+            target = trace.clean if self.network.decoder else empty_like(trace.logits)
             shape = trace.inputs.shape if self.emphasis is not None else (0, 0)
-            self._workspaces[key] = trace, clean, target, empty(shape, flat)
+            self._workspaces[key] = trace, target, empty(shape, flat)
         return self._workspaces[key]
 
 
@@ -173,8 +171,3 @@ def _fill_missing(rows):
     missing = xp.isnan(rows)
     rows[...] = xp.where(missing, xp.zeros_like(rows), rows)
     return missing
-
-
-def _present(missing, rows):
-    """Return 0 where a value is missing and 1 elsewhere, in the dtype of ``rows``."""
-    return cast(~missing, rows.dtype)

@@ -27,7 +27,7 @@ from .._arrays.namespace import (
 )
 from .._threads import ELEMENT, product, share
 from .corruption import GaussianNoise
-from .layer import Layer
+from .layer import DenseLayer
 from .noise import shifted_seed
 
 
@@ -157,7 +157,7 @@ class Curvature(Penalty):
         draws = trace.scratch(
             (self, "draws"), lambda: _DrawWorkspace(trace, weights, self.n_samples)
         )
-        layer, record = Layer(weights, bias, self.activation), trace.encoder[0]
+        layer, record = DenseLayer(weights, bias, self.activation), trace.encoder[0]
         for number, gradient in enumerate(draws.gradients):
             self.shift(trace.inputs, shifted_seed(seed, number), draws.shifted)
             layer.forward(draws.shifted, draws.codes)

@@ -5,8 +5,8 @@ import numpy as np
 from .._kernels.contraction import add_scaled_rows
 from .._threads import product
 from .activations import initial_bound, make_activation
-from .layer import Layer, LayerRecord, Records
-from .network import Params, Parts
+from .layer import DenseLayer, LayerRecord, Records
+from .network import FlatLayout, Params
 
 
 class RecurrentNetwork:
@@ -27,21 +27,21 @@ class RecurrentNetwork:
     decoder = "tied"
 
     def __init__(self, sizes, activation, n_steps):
-        self.sizes, self.names, self.n_steps = tuple(sizes), activation, n_steps
+        self.sizes, self.activation_names, self.n_steps = tuple(sizes), activation, n_steps
         self.depth = len(self.sizes) - 1
         self.activations = [make_activation(name) for name in activation]
         weights = list(zip(self.sizes[1:], self.sizes[:-1]))
-        self._parts = Parts([*weights, *[(high,) for high, _ in weights], self.sizes[:1]])
-        self.size = self._parts.size
+        self._layout = FlatLayout([*weights, *[(high,) for high, _ in weights], self.sizes[:1]])
+        self.size = self._layout.size
 
     def views(self, flat):
         """Return the ``Params`` that view ``flat``; there is one decoder bias, that of the output."""
-        parts = self._parts(flat)
+        parts = self._layout(flat)
         weights, biases = parts[: self.depth], parts[self.depth : 2 * self.depth]
         output_bias = parts[2 * self.depth :]
         matrices = [each.T for each in weights]
         units = [make_activation("identity"), *self.activations]
-        down = list(map(Layer, matrices, [*output_bias, *biases], units))[::-1]
+        down = list(map(DenseLayer, matrices, [*output_bias, *biases], units))[::-1]
         return Params(weights, biases, weights, output_bias, decoder_layers=down)
 
     def trace(self, n_samples, flat, penalties=()):

@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 
 from .._threads import product
-from .layer import Layer
-from .network import Network, Params, Parts
+from .layer import DenseLayer
+from .network import FlatLayout, Network, Params
 from .sparse_units import SPARSE_TRAININGS
 
 
@@ -39,18 +39,18 @@ class SparseNetwork(Network):
         # The activation for initial weights; the fitted one may have thresholds.
         super().__init__(sizes, "relu", decoder="untied")
         (low, high), n_thresholds = sizes, self.training.n_thresholds
-        self._parts = Parts([(high, low), (high, low), (high,), (low,), (n_thresholds,)])
-        self.size = self._parts.size
+        self._layout = FlatLayout([(high, low), (high, low), (high,), (low,), (n_thresholds,)])
+        self.size = self._layout.size
 
     def parts(self, flat):
         """Return the atoms, the encoder's weights and bias, the decoder's bias and the thresholds in ``flat``."""
-        return self._parts(flat)
+        return self._layout(flat)
 
     def views(self, flat):
         """Return the ``SparseParams`` that view ``flat``."""
         atoms, weights, bias, decoder_bias, thresholds = self.parts(flat)
-        upward = [Layer(weights, bias, self.training.activation(thresholds))]
-        downward = [Layer(atoms.T, decoder_bias, self._decoder_activations[0])]
+        upward = [DenseLayer(weights, bias, self.training.activation(thresholds))]
+        downward = [DenseLayer(atoms.T, decoder_bias, self._decoder_activations[0])]
         return SparseParams(
             [weights], [bias], [atoms], [decoder_bias], upward, downward, thresholds
         )

@@ -56,12 +56,12 @@ class SparseObjective(TrainingObjective, Observer):
         state.extra["idle"] = copy(self.idle)
         return False
 
-    def kept(self, params):
+    def extra_arrays(self, params):
         """Return these numbers by their name in ``state.extra``."""
         return {"idle": self.idle}
 
     def merge(self, parts):
-        """Merge what ``kept`` returned after steps on ``parts`` of the rows: a feature is active if it is in any."""
+        """Merge what ``extra_arrays`` returned after steps on ``parts`` of the rows: a feature is active if it is in any."""
         np.minimum.reduce([part["idle"] for part in parts], out=self.idle)
 
     def __call__(self, flat, batch, grad, rng):

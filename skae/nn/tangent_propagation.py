@@ -82,7 +82,10 @@ class TangentPropagation(Penalty):
         directions = reshape(passes.directions, shape)
         self.directions(trace.batch.indices, trace.clean, kept.samples, seed, directions)
         slopes = passes.slopes()
-        value, at_logits[samples, ...] = self._penalty(means, slopes, weights)
+        value, gradient = self._outputs.penalty(means, slopes, weights)
+        value, factor = bounded(value, self.largest, means)
+        slopes *= factor
+        at_logits[samples, ...] = gradient * factor
         passes.backward()
         return value
 
@@ -109,16 +112,6 @@ class TangentPropagation(Penalty):
             record.delta_terms.append(tangents.delta)
         trace.encoder[-1].delta_terms.append(at_logits)
         return memory, at_logits
-
-    def _penalty(self, means, slopes, weights):
-        """Return the penalty, or what replaces a large one, and the gradient at the logits.
-
-        Replace ``slopes``, of shape (n_samples, n_directions, n_outputs), by the gradient at them.
-        """
-        value, at_logits = self._outputs.penalty(means, slopes, weights)
-        value, factor = bounded(value, self.largest, means)
-        slopes *= factor
-        return value, at_logits * factor
 
     def draw(self, n_samples, seed):
         """Return the random numbers that the directions of ``n_samples`` samples take, in int64."""
@@ -252,7 +245,7 @@ class _Elementwise:
 
     def significance(self, means, weights):
         """Return the weight of each slope."""
-        return np.square(self._derive(means)[0]) * weights[:, np.newaxis]
+        return np.square(self._mean_derivatives(means)[0]) * weights[:, np.newaxis]
 
     def logit_gradients(self, means, kept):
         """Return the gradients at the logits of each ``kept`` logit: unit vectors."""
@@ -261,17 +254,19 @@ class _Elementwise:
     def penalty(self, means, slopes, weights):
         """Return P = sum_ik v_i ||z_ik||^2, where z = s'(a) t, and dP/da; replace ``slopes``, t, by dP/dt."""
         t, v = slopes, weights[:, None, None]
-        first, second = (each[:, None, :] for each in self._derive(means))  # s'(a), s''(a)
+        first, second = (
+            each[:, None, :] for each in self._mean_derivatives(means)
+        )  # s'(a), s''(a)
         z = first * t
         at_z = 2 * v * z  # dP/dz
         at_a = namespace(means).sum(second * t * at_z, axis=1)
         multiply_into(first, at_z, slopes)  # dP/dt
         return _inner_product(z, at_z) / 2, at_a
 
-    def _derive(self, means):
+    def _mean_derivatives(self, means):
         """Return s'(a) and s''(a), given the means s(a)."""
         first, second = empty_like(means), empty_like(means)
-        self._loss.derive(means, first, second)
+        self._loss.mean_derivatives(means, first, second)
         return first, second
 
 

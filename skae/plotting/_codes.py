@@ -10,7 +10,7 @@ from .._estimators.subestimators import plain_codes
 from .._typing import ArrayLike, Axes, MatrixLike, Self
 from ._grid import codes_of, new_axes
 
-_MOST_CLASSES = 20
+_MAX_CLASSES = 20
 _COLORS = {"c", "color", "facecolor"}  # options of Axes.scatter
 _CLASS_COLORS = ("tab10", 10), ("tab20", 20)
 
@@ -72,11 +72,7 @@ class CodeDisplay:
         return cls(points=points, y=y, names=names).plot(ax=ax, cmap=cmap, scatter_kw=scatter_kw)
 
     def plot(
-        self,
-        ax: Axes | None = None,
-        *,
-        cmap: Any = None,
-        scatter_kw: dict[str, Any] | None = None,
+        self, ax: Axes | None = None, *, cmap: Any = None, scatter_kw: dict[str, Any] | None = None
     ) -> Self:
         """Draw the display.
 
@@ -152,7 +148,8 @@ def _in_the_plane(codes, components):
         return codes, ("code 1", "code 2")
     if width < 2 or len(codes) < 2:
         raise ValueError(
-            f"codes of shape {codes.shape} have no two principal components: give two samples, and a code of two."
+            f"codes of shape {codes.shape} have no two principal components: give two samples or more, and an estimator "
+            "whose codes have two columns or more."
         )
     axes = ("first", "second")
     with np.errstate(invalid="ignore"):  # shares of no variance, if all codes are the same
@@ -178,4 +175,4 @@ def _numbered(y):
 
 def _are_classes(y):
     """Return whether y has few distinct values, or strings."""
-    return y.dtype.kind not in "fiu" or len(np.unique(y)) <= _MOST_CLASSES
+    return y.dtype.kind not in "fiu" or len(np.unique(y)) <= _MAX_CLASSES

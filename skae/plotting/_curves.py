@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Axes, Self
-from ._grid import method_of, new_axes
+from ._grid import attribute_of, new_axes
 
 
 class LossCurveDisplay:
@@ -48,7 +48,7 @@ class LossCurveDisplay:
             The display, with ``ax_`` and ``figure_``.
         """
         cure = "give one that trains itself, such as the base_ of an AnomalyDetector or Imputer, or the stack_ of a DBN"
-        own = method_of(estimator, "loss_curve_", cure)
+        own = attribute_of(estimator, "loss_curve_", cure)
         label = label or type(estimator).__name__
         curves = {
             f"{label}, layer {name}": layer.loss_curve_

@@ -10,7 +10,7 @@ from sklearn.utils import check_scalar
 from .._estimators.devices import in_numpy
 from .._estimators.subestimators import plain_codes
 from .._typing import ArrayLike, Axes, MatrixLike, Self
-from ._grid import as_images, draw_images, drawable, is_axes, method_of, new_axes, shape_of
+from ._grid import as_images, attribute_of, draw_images, drawable, is_axes, new_axes, shape_of
 
 
 class SparseFeatureDisplay:
@@ -86,7 +86,7 @@ class SparseFeatureDisplay:
         display : SparseFeatureDisplay
             The display, with ``ax_`` and ``figure_``.
         """
-        method_of(estimator, "top_samples", "give a SparseAutoEncoder")
+        attribute_of(estimator, "top_samples", "give a SparseAutoEncoder")
         check_scalar(n_features, "n_features", Integral, min_val=1)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         if features is None:

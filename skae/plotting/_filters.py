@@ -11,7 +11,7 @@ from .._estimators.devices import in_numpy
 from .._estimators.fitting import DTYPES
 from .._estimators.subestimators import atoms_of, check_estimator
 from .._typing import Axes, Self
-from ._grid import as_images, draw_sheet, shape_of, tile
+from ._grid import as_images, draw_sheet, montage, shape_of
 
 _GAP = 4  # pixels between maps
 
@@ -152,8 +152,8 @@ def _maps(images, map_shape):
             f"columns); got {map_shape!r}."
         )
     n_maps = int(shape[0]) if len(shape) == 3 else 1
-    sheets = np.stack([tile(each, int(shape[-1])) for each in np.split(images, n_maps)])
-    return tile(sheets, int(np.ceil(np.sqrt(n_maps))), _GAP)
+    sheets = np.stack([montage(each, int(shape[-1])) for each in np.split(images, n_maps)])
+    return montage(sheets, int(np.ceil(np.sqrt(n_maps))), _GAP)
 
 
 def _filters_of(estimator):

@@ -38,8 +38,8 @@ def shape_of(image_shape, n_features):
     return shape[:2] if gray else shape
 
 
-def method_of(estimator, name, cure):
-    """Return a method of a fitted ``estimator``; raise TypeError with the ``cure`` if it has none."""
+def attribute_of(estimator, name, cure):
+    """Return an attribute of a fitted ``estimator``; raise TypeError with the ``cure`` if it has none."""
     check_instance(estimator=estimator)
     if not hasattr(estimator, name):
         if isinstance(estimator, BaseEstimator):
@@ -51,7 +51,7 @@ def method_of(estimator, name, cure):
 
 def codes_of(estimator, X):
     """Return the codes of X by a fitted ``estimator``, as an ndarray; raise TypeError if it has no ``transform``."""
-    method_of(estimator, "transform", "give an encoder")
+    attribute_of(estimator, "transform", "give an encoder")
     return drawable(plain_codes(estimator, X))
 
 
@@ -104,7 +104,7 @@ def draw_images(ax, images, n_columns, limits, *, cmap, im_kw):
 
     Color images, to which no colormap applies, are scaled from the limits to [0, 1], with white gaps.
     """
-    sheet, (low, high), options = tile(images, n_columns), limits, dict(im_kw or {})
+    sheet, (low, high), options = montage(images, n_columns), limits, dict(im_kw or {})
     if sheet.ndim == 3:
         sheet = np.clip((sheet - low) / (high - low or 1), 0, 1)
         sheet = np.nan_to_num(sheet, nan=1.0)
@@ -122,7 +122,7 @@ def draw_sheet(ax, images, n_columns, limits, title, *, cmap, im_kw):
     return ax
 
 
-def tile(images, n_columns, gap=1):
+def montage(images, n_columns, gap=1):
     """Return one image of ``images`` (n, height, width[, channels]) in rows of ``n_columns``, NaN in the gaps."""
     n, height, width, *channels = images.shape
     down, across, n_rows = height + gap, width + gap, -(-n // n_columns)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Axes, MatrixLike, Self
-from ._grid import as_images, draw_sheet, drawable, limits_of, method_of, shape_of
+from ._grid import as_images, attribute_of, draw_sheet, drawable, limits_of, shape_of
 
 
 class ReconstructionDisplay:
@@ -56,7 +56,7 @@ class ReconstructionDisplay:
         display : ReconstructionDisplay
             The display, with ``ax_`` and ``figure_``.
         """
-        reconstruct = method_of(estimator, "reconstruct", "give an auto-encoder")
+        reconstruct = attribute_of(estimator, "reconstruct", "give an auto-encoder")
         originals = drawable(X)
         shape = shape_of(image_shape, originals.shape[1])
         reconstructions = reconstruct(X)

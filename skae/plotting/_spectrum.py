@@ -7,7 +7,7 @@ import numpy as np
 from .._estimators.devices import in_numpy
 from .._typing import Axes, MatrixLike, Self
 from ..manifold import tangent_basis
-from ._grid import method_of, new_axes
+from ._grid import attribute_of, new_axes
 
 
 class SpectrumDisplay:
@@ -59,7 +59,7 @@ class SpectrumDisplay:
         """
         if n_values is None:
             cure = "give n_values of an encoder that tangent_basis takes"
-            values = method_of(estimator, "singular_values", cure)(X)
+            values = attribute_of(estimator, "singular_values", cure)(X)
         else:
             try:
                 values = tangent_basis(estimator, X, n_values).singular_values

@@ -11,7 +11,7 @@ from .._typing import Axes, MatrixLike, Self
 from ..manifold import tangent_basis
 from ._grid import draw_images, drawable, limits_of, new_axes, shape_of
 
-_USUAL = 6  # tangents by default
+_N_TANGENTS = 6  # tangents by default
 
 
 class TangentDisplay:
@@ -76,7 +76,7 @@ class TangentDisplay:
         shape = shape_of(image_shape, images.shape[1])
         basis = in_numpy(tangent_basis(estimator, X, n_tangents).basis)
         if n_tangents is None:
-            basis = basis[:, :_USUAL]
+            basis = basis[:, :_N_TANGENTS]
         return cls(images=images, basis=basis, steps=steps, image_shape=shape).plot(
             ax=ax, cmap=cmap, im_kw=im_kw
         )

@@ -1,7 +1,5 @@
 """Results of a fitted model on rows that are not in memory."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +8,9 @@ from sklearn import config_context
 
 from .._compat import _safe_indexing
 from .._typing import ArrayLike, MatrixLike, PathLike
-from ._gather import Checks, _named
-from ._overlap import Later
-from ._parts import Part, Sliceable, parts_of, slices_of
+from ._gather import Checks, with_names
+from ._parts import parts_of, slices_of
+from ._targets import target_of
 
 
 def apply(
@@ -65,45 +63,37 @@ def apply(
     >>> bool(np.allclose(codes, model.transform(X)))
     True
     """
-    run, is_folder = _method_of(model, method), isinstance(out, (str, bytes, os.PathLike))
-    if not (out is None or is_folder or (isinstance(out, Sliceable) and len(out.shape))):
-        raise TypeError(f"out must be an array that takes slices, or a folder; got {out!r}.")
-    if isinstance(out, np.ndarray) and not out.flags.writeable:
-        raise ValueError(
-            "out is read-only: give an array that can be written, such as a memory map of mode 'r+'."
-        )
-    parts = parts_of(X)
-    folder = Path(os.fsdecode(out)) if is_folder else None
-    if is_folder and any(folder.glob("part-*.np?")):
-        raise ValueError(f"out={str(folder)!r} has parts already: choose a new or an empty folder.")
-    checked, results, start = Checks(allow_nan=True, kept=[np.uint8]), [], 0
-    later = Later(X, None if is_folder else out)
-    for number, part in enumerate(_pieces(X, out is not None) if parts is None else parts):
-        later.refuse_part(number, part.rows, start)
-        rows = part.rows if parts is None else _named(checked(part), part.names)
+    run, parts = _method_of(model, method), parts_of(X)
+    target = target_of(out, X, method, copies=parts is not None)
+    pieces = _pieces(X, cut=out is not None) if parts is None else _checked_parts(parts)
+    for number, (read, rows) in enumerate(pieces):
         with config_context(transform_output="default"):  # sparse results are no data frames
-            result = _checked(run(rows), rows, method)
-        stop = start + result.shape[0]
-        if out is None:
-            # A copy: it may be the rows themselves, in an array that the next batch fills anew.
-            results.append(result if parts is None else _copied(result))
-        elif is_folder:
-            _save(result, folder, number)
-        elif stop > out.shape[0]:
-            raise ValueError(
-                f"out has {out.shape[0]} rows, and X has more: its part {number}, counted from 0, ends at {stop}."
-            )
-        else:
-            later.refuse(start, stop)
-            out[start:stop] = _held(result, out, method)
-        start = stop
-    if parts is not None:
-        checked.finish()
-    if out is None:
-        return _joined(results)
-    if not is_folder and start < out.shape[0]:
-        raise ValueError(f"out has {out.shape[0]} rows, and X only {start}, which are written.")
-    return out
+            result = _checked_result(run(rows), rows, method)
+        target.write(number, read, result)
+    return target.finish()
+
+
+def _pieces(X, cut):
+    """Yield rows that are in memory, or in a memory-mapped file, as they are read and as the model gets them.
+
+    Unless ``cut``, there is one piece with all rows.
+    """
+    shape = getattr(X, "shape", (0,))
+    if not cut or not shape[0]:
+        yield X, X
+        return
+    X = X.tocsr() if scipy.sparse.issparse(X) else X
+    for rows in slices_of(shape):
+        piece = _safe_indexing(X, rows)
+        yield piece, piece
+
+
+def _checked_parts(parts):
+    """Yield the rows of each ``Part`` as they are read and as the model gets them."""
+    checked = Checks(allow_nan=True, kept=[np.uint8])
+    for part in parts:
+        yield part.rows, with_names(checked(part), part.names)
+    checked.finish()
 
 
 def _method_of(model, method):
@@ -120,7 +110,7 @@ def _method_of(model, method):
     return run
 
 
-def _checked(result, rows, method):
+def _checked_result(result, rows, method):
     """Return the ``result`` of a method; raise TypeError unless it has a row for each of ``rows``."""
     n_rows = rows.shape[0] if hasattr(rows, "shape") else len(rows)
     if not hasattr(result, "shape") or tuple(result.shape[:1]) != (n_rows,):
@@ -129,68 +119,3 @@ def _checked(result, rows, method):
             "name of one that does, such as 'transform' or 'predict'."
         )
     return result
-
-
-def _held(result, out, method):
-    """Return ``result`` as an array; raise if rows of ``out`` have another shape, or a dtype that would change it."""
-    values = result.toarray() if scipy.sparse.issparse(result) else np.asarray(result)
-    if tuple(out.shape[1:]) != values.shape[1:]:
-        raise ValueError(
-            f"out has rows of shape {tuple(out.shape[1:])}, and the results of {method!r} of {values.shape[1:]}."
-        )
-    if _is_changed_by(values, out.dtype):
-        raise ValueError(
-            f"out has the dtype {out.dtype}, which would change results of {method!r}: give one of {values.dtype}."
-        )
-    return values
-
-
-def _copied(result):
-    return result.copy() if scipy.sparse.issparse(result) else np.array(result)
-
-
-def _is_changed_by(values, dtype):
-    """Return whether a dtype other than one of floats changes ``values``, or a smaller one of floats makes them infinite."""
-    try:
-        dtype = np.dtype(dtype)
-    except TypeError:  # of another library than numpy
-        return False
-    if dtype in (values.dtype, object):
-        return False
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            kept = values.astype(dtype)
-    except (TypeError, ValueError):  # text as numbers
-        return True
-    if dtype.kind == "f" and values.dtype.kind in "fiub":
-        return bool((np.isfinite(values) & ~np.isfinite(kept)).any())
-    return not np.array_equal(kept, values)
-
-
-def _pieces(X, cut):
-    """Yield the parts of rows that are in memory, or in a memory-mapped file.
-
-    Unless ``cut``, there is one part with all rows.
-    """
-    shape = getattr(X, "shape", (0,))
-    if not cut or not shape[0]:
-        yield Part(X)
-        return
-    X = X.tocsr() if scipy.sparse.issparse(X) else X
-    for rows in slices_of(shape):
-        yield Part(_safe_indexing(X, rows))
-
-
-def _save(result, folder, number):
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"part-{number:05d}"
-    if scipy.sparse.issparse(result):
-        scipy.sparse.save_npz(f"{path}.npz", result, compressed=False)
-    else:
-        np.save(f"{path}.npy", result)
-
-
-def _joined(results):
-    if scipy.sparse.issparse(results[0]):
-        return scipy.sparse.vstack(results, format="csr")
-    return np.concatenate(results)

@@ -81,7 +81,7 @@ def gather_with_y(X, *, allow_nan=False, folder=None, keep_dtype=False):
         if sparse:
             return scipy.sparse.vstack(sparse, format="csr"), y
         rows = _mapped(file, checked.dtype).reshape(checked.n_rows, checked.n_columns)
-    return _named(rows, checked.names), y
+    return with_names(rows, checked.names), y
 
 
 def only_y(given, found):
@@ -125,7 +125,7 @@ def _write(rows, file):
         ) from error
 
 
-def _named(rows, names):
+def with_names(rows, names):
     """Return ``rows`` as a data frame over the same memory, if there are names and pandas is installed."""
     if names is None:
         return rows
@@ -207,13 +207,16 @@ class Checks:
             self._refuse(f"has the dtype {dtype}, and the first one {self.dtype}")
         sparse, has_y = kind
         if sparse != self._sparse:
-            self._refuse("is {}, and the first one {}".format(*_order(sparse, "sparse", "dense")))
+            kinds = ("sparse", "dense") if sparse else ("dense", "sparse")
+            self._refuse("is {}, and the first one {}".format(*kinds))
         if has_y != self._has_y:
-            self._refuse("has {}, and the first one {}".format(*_order(has_y, "a y", "none")))
+            self._refuse(
+                "has a y, and the first one none" if has_y else "has no y, as the first one has"
+            )
 
     def _check_targets(self, y, n_rows):
         if not y.ndim:
-            self._refuse("has no array of targets as its y")
+            self._refuse("has no array of targets as its y: give one target for each row")
         if len(y) != n_rows:
             self._refuse(f"has {n_rows} rows, and {len(y)} targets")
         if self._number == 0:
@@ -239,8 +242,3 @@ class Checks:
 
     def _refuse(self, what):
         raise ValueError(f"Part {self._number} of X, counted from 0, {what}.")
-
-
-def _order(first, yes, no):
-    """Return the word for the part and the word for the first one, which differ."""
-    return (yes, no) if first else (no, yes)

@@ -7,7 +7,7 @@ from contextlib import suppress
 import numpy as np
 
 
-class Later:
+class Overlap:
     """Rows of X that ``out`` may be in: of an array, a data frame, or a file that is mapped twice.
 
     Parameters

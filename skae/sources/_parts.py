@@ -12,10 +12,10 @@ from sklearn.utils import gen_batches
 
 from ._frames import refuse_column, values_of_pandas, values_of_polars
 
-_BYTES = 2**24  # bytes of a part of a larger array
+_PART_BYTES = 2**24  # bytes of a part of a larger array
 # Rows of a part of a table; with four times as many, a first read takes up to three times as long.
-_ROWS = 2**14
-_CACHED = 1024  # rows that are joined at once
+_PART_ROWS = 2**14
+_BLOCK_ROWS = 1024  # rows that are joined at once
 _CURE_OF_BATCHES = (
     "Give rows, or pairs of rows and targets; sample_weight is an argument of fit, for all rows."
 )
@@ -108,7 +108,7 @@ def slices_of(shape):
     n_rows, *others = shape
     if not n_rows:
         return iter(())
-    return gen_batches(n_rows, max(1, _BYTES // (8 * max(math.prod(others), 1))))
+    return gen_batches(n_rows, max(1, _PART_BYTES // (8 * max(math.prod(others), 1))))
 
 
 def _batches(X):
@@ -173,7 +173,7 @@ def _arrow(X):
     from pyarrow.parquet import ParquetFile
 
     if isinstance(X, ParquetFile):
-        batches = X.iter_batches(_ROWS)
+        batches = X.iter_batches(_PART_ROWS)
     elif isinstance(X, Dataset):
         batches = _batches_of_dataset(X)
     elif isinstance(X, RecordBatchReader):
@@ -193,7 +193,7 @@ def _batches_of_dataset(X):
     """Return the batches of a dataset; for Parquet files, without pyarrow's read-ahead of up to a gigabyte."""
     files = _parquet_files(X)
     if files is None:
-        return X.to_batches(batch_size=_ROWS, batch_readahead=1, fragment_readahead=1)
+        return X.to_batches(batch_size=_PART_ROWS, batch_readahead=1, fragment_readahead=1)
     return (batch for file in _alike(files, X) for batch in _read(file, X.schema))
 
 
@@ -251,7 +251,7 @@ def _batches_of_file(file, schema):
 
     if not file.physical_schema.equals(schema):
         reading = ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
-        options = {"batch_size": _ROWS, "batch_readahead": 1, "fragment_scan_options": reading}
+        options = {"batch_size": _PART_ROWS, "batch_readahead": 1, "fragment_scan_options": reading}
         for group in file.split_by_row_group():
             yield from group.to_batches(schema=schema, **options)
         return
@@ -261,7 +261,7 @@ def _batches_of_file(file, schema):
         opened = ParquetFile(file.open(), pre_buffer=True)
     with opened:
         groups = [group.id for group in file.row_groups]
-        yield from opened.iter_batches(_ROWS, row_groups=groups)
+        yield from opened.iter_batches(_PART_ROWS, row_groups=groups)
 
 
 def _record_batch(batch):
@@ -297,7 +297,7 @@ def _numpy_dtype(column):
 def _side_by_side(columns, n_rows, dtype):
     """Return columns as a C-ordered array, filled in blocks of rows that stay in the cache."""
     rows = np.empty((n_rows, len(columns)), dtype)
-    for some in gen_batches(len(rows), _CACHED):
+    for some in gen_batches(len(rows), _BLOCK_ROWS):
         for place, column in enumerate(columns):
             rows[some, place] = column[some]
     return rows
@@ -317,9 +317,9 @@ def _frames(X):
     import polars
 
     if "collect_batches" in vars(polars.LazyFrame):
-        return X.collect_batches(chunk_size=_ROWS, lazy=True)
+        return X.collect_batches(chunk_size=_PART_ROWS, lazy=True)
     n_rows = X.select(polars.len()).collect().item()
-    return (X.slice(start, _ROWS).collect() for start in range(0, n_rows, _ROWS))
+    return (X.slice(start, _PART_ROWS).collect() for start in range(0, n_rows, _PART_ROWS))
 
 
 def _dask(X):

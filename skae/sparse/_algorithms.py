@@ -13,14 +13,14 @@ from .._kernels.gap import RowStatistics
 from .._kernels.homotopy import PathBuffers, follow_rows
 from .._kernels.pursuit import pursue_rows
 
-_MOST_WORKING_SETS = 3  # of a path in float32; with more, float64 is cheaper
+_MAX_WORKING_SETS = 3  # of a path in float32; with more, float64 is cheaper
 
 
 def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
     """Follow the path of each row from its first atom; repeat in float64 the rows that miss ``tol`` in float32."""
     if codes.dtype == np.float64:
         return _follow(problem, rows, codes, gaps, tol, max_iter, max_iter)
-    _follow(problem, rows, codes, gaps, tol, max_iter, _MOST_WORKING_SETS)
+    _follow(problem, rows, codes, gaps, tol, max_iter, _MAX_WORKING_SETS)
     inexact = np.flatnonzero(gaps > 0.5 * tol * rows.squared_norms)
     if inexact.size:
         finer = problem.in_float64
@@ -29,12 +29,13 @@ def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
         # Half the tolerance, since codes are rounded to float32 afterwards.
         _follow(finer, rows, exact, bounds, 0.5 * tol, max_iter, max_iter)
         codes[inexact] = exact
-        exact = codes[inexact].astype(np.float64)
-        residual_corr = rows.correlations - exact @ finer.gram
-        gaps[inexact] = finer.gaps(rows, residual_corr, exact, None)
+        rounded = codes[inexact].astype(np.float64)
+        residual_corr = rows.correlations - rounded @ finer.gram
+        gaps[inexact] = finer.gaps(rows, residual_corr, rounded, None)
 
 
 def _follow(problem, rows, codes, gaps, tol, max_iter, max_sets):
+    """Follow the path of each row, then correct rounding errors on at most ``max_sets`` working sets."""
     codes[:] = 0
     vectors = np.empty((6, codes.shape[1]), codes.dtype)
     buffers = PathBuffers(*vectors, vectors[-1].view(f"i{codes.itemsize}"))

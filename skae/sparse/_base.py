@@ -11,31 +11,14 @@ from joblib import effective_n_jobs
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import (
-    dense,
-    is_numpy,
-    like,
-    namespace,
-    row_products,
-    some_rows,
-    zeros_like,
-)
+from .._arrays import activations
+from .._arrays.namespace import dense, is_numpy, like, namespace, row_products, some_rows
 from .._compat import Interval, _fit_context
 from .._estimators.checks import check_unchanged, checked_codes
 from .._estimators.code_warnings import warn_of_equal_codes
 from .._estimators.columns import Columns
-from .._estimators.devices import (
-    check_backend,
-    dispatched,
-    in_numpy,
-    prototype_for,
-    shown,
-)
-from .._estimators.fit_warnings import (
-    warn_of_means,
-    warn_of_new_scale,
-    warn_of_scales,
-)
+from .._estimators.devices import check_backend, dispatched, in_numpy, prototype_for, shown
+from .._estimators.fit_warnings import warn_of_means, warn_of_new_scale, warn_of_scales
 from .._estimators.fitting import (
     BLOCK,
     DTYPES,
@@ -64,14 +47,12 @@ from .._typing import (
 from ._dictionary import first_atoms
 
 USED_AFTER_FIT = "alpha", "gap_tol", "max_inference_iter", "n_jobs"  # parameters of the inference
-_CHECKED = 128  # rows whose codes the checks after a fit look at
+_N_CHECKED_ROWS = 128  # rows whose codes the checks after a fit look at
 
 
 def positive_part(codes):
     """Return codes, dense or sparse, with negative entries set to 0."""
-    if scipy.sparse.issparse(codes):
-        return codes.maximum(0)
-    return namespace(codes).maximum(codes, zeros_like(codes))
+    return codes.maximum(0) if scipy.sparse.issparse(codes) else activations.positive_part(codes)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -103,8 +84,8 @@ class BaseCoder(
     def _wanted_shape(self, n_features):
         """Return a dict of ``n_components`` and the other parameters that must not change when training continues."""
 
-    def _measure(self, X, weights):
-        """Keep what training needs to know of the rows that the first atoms come from."""
+    def _measure_scale(self, X, weights):
+        """Keep the spread and the scale of the rows that the first atoms come from."""
         self._spread, self._scale = spread_of_values(X, weights), scale_of_values(X, weights)
 
     @abstractmethod
@@ -122,19 +103,16 @@ class BaseCoder(
     def _codes(self, X, sparse_output):
         """Return the codes of the validated ``X``, as a CSR matrix if ``sparse_output`` and the codes are sparse."""
 
-    def _take_given(self, X):
-        """Return whether the parameters contain the dictionary, so that there is nothing to train.
-
-        If so, store it in ``_state``.
-        """
+    def _take_given_dictionary(self, X):
+        """Take the dictionary that the parameters contain; return whether there is one, so nothing to train."""
         return False
 
-    def _initial(self, atoms):
+    def _initial_params(self, atoms):
         """Return all initial parameters, which begin with ``atoms``."""
         return atoms.ravel()
 
-    def _learn_from_trained(self, X):
-        """Set the attributes that ``fit`` derives from the validated X after training."""
+    def _choose_algorithm(self, X):
+        """Choose the algorithm for rows like those of the validated X, after training."""
 
     fit_transform = fit_transform
     alpha_, _alpha = alpha_, resolved_alpha
@@ -166,7 +144,7 @@ class BaseCoder(
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = self.warm_start and hasattr(self, "_state")
             X = self._learn(X, sample_weight, self._train, again=again, held_out=True)
-            self._advise(some_rows(X, _CHECKED))
+            self._advise(some_rows(X, _N_CHECKED_ROWS))
         return self
 
     def _advise(self, X):
@@ -202,7 +180,7 @@ class BaseCoder(
             again = hasattr(self, "_state")
             X = self._learn(X, sample_weight, self._train_epoch, again=again, held_out=False)
             if not again:
-                self._advise(some_rows(X, _CHECKED))
+                self._advise(some_rows(X, _N_CHECKED_ROWS))
         return self
 
     def _learn(self, X, sample_weight, train, *, again, held_out):
@@ -219,11 +197,14 @@ class BaseCoder(
             Whether ``train`` may hold out rows, which are no initial atoms then.
         """
         X, weights, prototype = self._validated_training_data(X, sample_weight, reset=not again)
-        if not self._take_given(X):
-            problem, state = self._prepared(X, weights, again=again, held_out=held_out)
+        if not self._take_given_dictionary(X):
+            problem, state = (
+                self._resumed(X, weights) if again else self._begun(X, weights, held_out)
+            )
+            self._check_algorithm(self._atoms_of(state.params))
             problem.prototype = prototype
             train(problem, state)
-        self._learn_from_trained(X)
+        self._choose_algorithm(X)
         return X
 
     def _validated_training_data(self, X, sample_weight, reset):
@@ -236,30 +217,26 @@ class BaseCoder(
         X, weights, _ = counted_rows(X, in_numpy(sample_weight))
         return X, weights, prototype
 
-    def _prepared(self, X, weights, *, again, held_out):
-        """Return the ``Problem`` and the initial state: the last one, or a new one whose atoms are training rows."""
-        shape = self._wanted_shape(X.shape[1])
-        if again:
-            check_unchanged(self._shape, shape)
-            # Once, since calls of partial_fit are many.
-            self._warned_of_drift = self._warned_of_drift or warn_of_new_scale(
-                X, weights, self._scale, self._alpha
-            )
-        else:
-            self._warned_of_drift = False
-            self._measure(X, weights)
-        self._shape = shape
-        problem = self._problem(X, weights)
+    def _begun(self, X, weights, held_out):
+        """Return the ``Problem`` and an initial state, whose atoms are training rows."""
+        self._warned_of_drift = False
+        self._measure_scale(X, weights)
+        self._shape = self._wanted_shape(X.shape[1])
+        problem, (seed, rng) = self._problem(X, weights), self._seed()
+        rows = self._split(problem, seed)[0] if held_out else problem.rows
+        atoms = first_atoms(X, weights, rows, self._n_atoms, rng)
+        return problem, self._new_state(self._initial_params(atoms), seed, rng)
 
-        if again:
-            state = self._last_state()
-        else:
-            seed, rng = self._seed()
-            rows = self._split(problem, seed)[0] if held_out else problem.rows
-            atoms = first_atoms(X, weights, rows, self._n_atoms, rng)
-            state = self._new_state(self._initial(atoms), seed, rng)
-        self._check_algorithm(self._atoms_of(state.params))
-        return problem, state
+    def _resumed(self, X, weights):
+        """Return the ``Problem`` and the last state."""
+        shape = self._wanted_shape(X.shape[1])
+        check_unchanged(self._shape, shape)
+        # Once, since calls of partial_fit are many.
+        self._warned_of_drift = self._warned_of_drift or warn_of_new_scale(
+            X, weights, self._scale, self._alpha
+        )
+        self._shape = shape
+        return self._problem(X, weights), self._last_state()
 
     def transform(self, X: MatrixLike) -> FloatArray | scipy.sparse.csr_matrix:
         """Return the codes of X.

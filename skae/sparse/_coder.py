@@ -10,12 +10,12 @@ from .._compat import Interval, StrOptions
 from .._estimators.checks import check_order_of_codes
 from .._estimators.code_warnings import warn_of_gaps
 from .._estimators.devices import check_same_backend, dispatched, in_numpy
+from .._estimators.needs import Need, warn_of_argument
 from .._estimators.parameters import estimator
 from .._estimators.reading import named_array
 from .._estimators.squares import check_squares
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
-from .._estimators.validation import Need, warn_of_argument
 from .._typing import ArrayLike, FloatArray, MatrixLike, Self
 from ..training.problem import Problem
 from ._base import USED_AFTER_FIT, BaseCoder, positive_part
@@ -262,28 +262,31 @@ class SparseCoder(BaseCoder):
             If X or ``init`` is not finite or of the wrong shape.
         """
         X = self._validated(X, "infer")
-        if init is not None:
-            check_same_backend(X, init=init)
-            check_order_of_codes(self, init, "init")
-            init = named_array(init, "init", accept_sparse="csr", dtype=X.dtype, order="C")
-            if init.shape != (X.shape[0], self._n_atoms):
-                raise ValueError(
-                    f"init must be of shape {(X.shape[0], self._n_atoms)}; got {init.shape}."
-                )
-            init = positive_part(init) if self.positive else init
-        options = self._inference() | {"init": init, "sparse_output": self.sparse_output}
-        options["certify"] = True
         problem = self._code_problem(self._atoms_like(X))
-        if init is not None and self.algorithm in ("homotopy", "omp"):
-            warn_of_argument("init", f"another algorithm than {self.algorithm!r}")
+        options = self._inference() | {"sparse_output": self.sparse_output, "certify": True}
         if init is None:
             options["algorithm"] = self._algorithm_for(problem)
+        else:
+            options["init"] = self._checked_init(init, X)
         return infer_codes(X, problem, **options)
+
+    def _checked_init(self, init, X):
+        """Return initial codes for the validated X; warn if the algorithm does not use them."""
+        check_same_backend(X, init=init)
+        check_order_of_codes(self, init, "init")
+        init = named_array(init, "init", accept_sparse="csr", dtype=X.dtype, order="C")
+        if init.shape != (X.shape[0], self._n_atoms):
+            raise ValueError(
+                f"init must be of shape {(X.shape[0], self._n_atoms)}; got {init.shape}."
+            )
+        if self.algorithm in ("homotopy", "omp"):
+            warn_of_argument("init", f"another algorithm than {self.algorithm!r}")
+        return positive_part(init) if self.positive else init
 
     def _wanted_shape(self, n_features):
         return {"n_components": n_features if self.n_components is None else self.n_components}
 
-    def _take_given(self, X):
+    def _take_given_dictionary(self, X):
         if self.dictionary is None:
             return False
         atoms = named_array(
@@ -301,7 +304,7 @@ class SparseCoder(BaseCoder):
                     f"{list(self.dictionary.columns)}."
                 )
         check_squares(X)
-        self._measure(X, None)
+        self._measure_scale(X, None)
         self._shape = {"n_components": len(atoms)}
         self._check_algorithm(atoms)
         self._state = self._new_state(atoms.ravel(), *self._seed()).to_dict()
@@ -327,10 +330,10 @@ class SparseCoder(BaseCoder):
     def _check_algorithm(self, atoms):
         self.algorithm_ = chosen_algorithm(self._code_problem(atoms), self.algorithm)
 
-    def _learn_from_trained(self, X):
+    def _choose_algorithm(self, X):
         if self.algorithm == "auto":
-            limits = self.gap_tol, self.max_inference_iter
-            self.algorithm_ = fastest_algorithm(self._code_problem(self._atoms), X, *limits)
+            problem = self._code_problem(self._atoms)
+            self.algorithm_ = fastest_algorithm(problem, X, self.gap_tol, self.max_inference_iter)
 
     def _make_solver(self):
         objective = DictionaryObjective(self._n_atoms, self._code_problem, self._inference())
@@ -369,7 +372,7 @@ class SparseCoder(BaseCoder):
         problem = self._code_problem(atoms)
         options = self._inference() | {"algorithm": self._algorithm_for(problem), "certify": True}
         codes, gaps = infer_codes(X, problem, sparse_output=sparse_output, **options)
-        if "omp" not in problem.algorithms:  # OMP codes have no such bound
+        if problem.has_gaps:
             warn_of_gaps(gaps, squared_norms(X), self.gap_tol, self.max_inference_iter)
         return codes
 

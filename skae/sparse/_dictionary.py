@@ -41,8 +41,8 @@ class DictionaryObjective(TrainingObjective):
     Parameters
     ----------
     n_atoms : int
-    problem : callable
-        ``problem(dictionary)`` returns the problem that codes solve, such as a ``Lasso``.
+    code_problem : callable
+        ``code_problem(dictionary)`` returns the problem that codes solve, such as a ``Lasso``.
     inference : dict
         Options of ``infer_codes``.
     """
@@ -50,8 +50,9 @@ class DictionaryObjective(TrainingObjective):
     # Since atoms have norm 1 at most. Computing the loss after the last step of an epoch would cost another inference.
     finite_where_params_are = True
 
-    def __init__(self, n_atoms, problem, inference):
-        self.n_atoms, self._problem, self._inference = n_atoms, problem, inference
+    def __init__(self, n_atoms, code_problem, inference):
+        self.n_atoms, self._code_problem = n_atoms, code_problem
+        self._inference = inference
 
     def __call__(self, flat, batch, grad, rng):
         """Return the objective; no gradient is needed."""
@@ -60,7 +61,7 @@ class DictionaryObjective(TrainingObjective):
         weights = empty(len(batch), flat)
         batch.rows(out=self.rows)
         batch.weights(out=weights)
-        problem = self._problem(dictionary)
+        problem = self._code_problem(dictionary)
         self.codes, _ = infer_codes(self.rows, problem, **self._inference)
         self.weights = weights
         self.errors = self.rows - product(self.codes, dictionary)
@@ -84,10 +85,10 @@ class DictionaryObjective(TrainingObjective):
 class DictionarySolver(TakesNoRate):
     """Block coordinate descent on the surrogate objective that past codes define.
 
-    The statistics A = sum h h' and B = sum h x' are multiplied by (1 - 1/t)^rho at the t-th batch (Mairal et al. 2010,
-    section 3.4.2): the larger rho, the faster the codes of early, poor dictionaries lose weight. An atom that no code
-    has used for ``patience`` batches is replaced by the sample with the largest error. Samples of weight 0 neither use
-    nor replace atoms.
+    The statistics A = sum h h' and B = sum h x' are multiplied by (t / (t + 1))^rho at the t-th batch (as in Mairal et
+    al. 2010, section 3.4.2): the larger rho, the faster the codes of early, poor dictionaries lose weight. An atom that
+    no code has used for ``patience`` batches is replaced by the sample with the largest error. Samples of weight 0
+    neither use nor replace atoms.
     """
 
     def __init__(self, objective, *, rho=4.0, patience=20):

@@ -75,8 +75,10 @@ class GroupLasso(Quadratic):
         """
         correlations, squared_norms, alphas = rows
         bounds, precision = np.empty(len(codes)), residual_corr.dtype.type(1e-6)
-        groups = (*self._groups, self._counts)
-        group_bounds(residual_corr, alphas, self.positive, precision, *groups, shrunk, bounds)
+        (starts, members), counts, positive = self._groups, self._counts, self.positive
+        group_bounds(
+            residual_corr, alphas, positive, precision, starts, members, counts, shrunk, bounds
+        )
         moved = np.einsum("ij,ij->i", codes, residual_corr, dtype=np.float64)
         inner = squared_norms - np.einsum("ij,ij->i", codes, correlations, dtype=np.float64)
         residual = np.maximum(inner - moved, 0)

@@ -26,7 +26,7 @@ from .._kernels.compression import compress, count_nonzeros
 from .._threads import alone, share_items, team
 from ._algorithms import ALGORITHMS
 
-_SAMPLE = 32  # rows on which ``'auto'`` estimates the sparsity of codes
+_N_SAMPLED_ROWS = 32  # rows on which ``'auto'`` estimates the sparsity of codes
 _PATH_COST = 2.3  # measured cost of a multiplication on a path, relative to a matrix product
 _BLOCK = 512  # rows whose correlations stay in the cache of a core
 
@@ -52,7 +52,7 @@ def fastest_algorithm(problem, X, tol, max_iter):
     """
     if problem.algorithms[0] != "homotopy":
         return problem.algorithms[0]
-    rows = some_rows(X, _SAMPLE)
+    rows = some_rows(X, _N_SAMPLED_ROWS)
     codes, _ = infer_codes(rows, problem, algorithm="homotopy")
     counts = np.count_nonzero(codes, axis=1)
     path, step = _PATH_COST * np.mean(counts**2), codes.shape[1]
@@ -149,19 +149,18 @@ def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
     n_rows, n_threads = X.shape[0], effective_n_jobs(n_jobs)
     out = None if sparse_output else np.empty((n_rows, n_atoms), X.dtype)
 
-    def one(rows):
-        if out is not None:
-            return fill(rows, out[rows])
-        codes = np.empty((rows.stop - rows.start, n_atoms), X.dtype)
+    def work(rows):
+        size = rows.stop - rows.start, n_atoms
+        codes = np.empty(size, X.dtype) if sparse_output else out[rows]
         fill(rows, codes)
-        return _compressed(codes)
+        return _compressed(codes) if sparse_output else None
 
     # Several blocks for each of some threads, since some take longer.
     n_blocks = 4 * n_threads if n_threads > 1 else 1
     memory = rows_at_once(_BLOCK * n_threads, X.shape[1] + 3 * n_atoms, X.dtype)
     size = max(min(_BLOCK, -(-n_rows // n_blocks), memory // n_threads), 1)
-    parts = share_items(one, list(gen_batches(n_rows, size)))
-    if out is not None:
+    parts = share_items(work, list(gen_batches(n_rows, size)))
+    if not sparse_output:
         return out
     counts, indices, values = (np.concatenate(arrays) for arrays in zip(*parts))
     starts = np.concatenate([[0], np.cumsum(counts)])

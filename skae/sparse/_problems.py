@@ -134,9 +134,9 @@ class Lasso(Quadratic):
 
     def gaps(self, rows, residual_corr, codes, shrunk):
         """Return upper bounds on the distance of ``rows``, their ``RowStatistics``, from the optimum."""
-        gaps = empty(codes.shape[0], rows.squared_norms)
-        statistics = rows.squared_norms, rows.correlations
-        gap_rows(rows.alphas, self.positive, *statistics, residual_corr, codes, gaps)
+        correlations, squared_norms, alphas = rows
+        gaps = empty(codes.shape[0], squared_norms)
+        gap_rows(alphas, self.positive, squared_norms, correlations, residual_corr, codes, gaps)
         return gaps
 
 

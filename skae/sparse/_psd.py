@@ -10,10 +10,10 @@ from .._compat import HasMethods, Interval, StrOptions
 from .._estimators.code_warnings import warn_of_gaps
 from .._estimators.fitting import by_block
 from .._estimators.layer import Layer
+from .._estimators.needs import Need
 from .._estimators.parameters import estimator
 from .._estimators.squares import loss_of_zeros
 from .._estimators.unit_atoms import UnitAtoms
-from .._estimators.validation import Need
 from .._typing import FloatArray, Schedule, StepSolverLike
 from ..nn.activations import Diagonal
 from ..nn.code_encoders import ENCODERS, make_encoder
@@ -194,7 +194,7 @@ class PSD(BaseCoder):
     def _check_algorithm(self, atoms):
         chosen_algorithm(self._code_problem(atoms, self.beta), self.algorithm)
 
-    def _initial(self, atoms):
+    def _initial_params(self, atoms):
         first = self._make_encoder().initial(atoms, self._alpha, self.beta)
         return np.concatenate([atoms.ravel(), first]).astype(atoms.dtype)
 
@@ -244,13 +244,13 @@ class PSD(BaseCoder):
             )
 
     def _make_encoder(self):
-        shape = self._shape
-        sizes = shape["n_components"], self.n_features_in_, shape["n_steps"]
-        return make_encoder(shape["encoder"], *sizes, self._scale)
+        shape, n_features = self._shape, self.n_features_in_
+        return make_encoder(
+            shape["encoder"], shape["n_components"], n_features, shape["n_steps"], self._scale
+        )
 
     def _make_solver(self):
-        shape = self._n_atoms, self.n_features_in_
-        return UnitAtoms(super()._make_solver(), *shape, self._alpha)
+        return UnitAtoms(super()._make_solver(), self._n_atoms, self.n_features_in_, self._alpha)
 
     def _problem(self, X, weights):
         objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)
@@ -268,10 +268,11 @@ class PSD(BaseCoder):
         codes, _ = self._solve(X, problem, "fista", init=prediction, prior=prediction)
         return codes, self._alpha * problem.size(codes)
 
-    def _solve(self, X, problem, usual, **start):
+    def _solve(self, X, problem, default, **start):
+        """Return codes and gaps of ``infer_codes``, in which ``'auto'`` is the algorithm ``default`` if possible."""
         algorithm = self.algorithm
-        if algorithm == "auto" and usual in problem.algorithms:
-            algorithm = usual
+        if algorithm == "auto" and default in problem.algorithms:
+            algorithm = default
         options = {"tol": self.gap_tol, "max_iter": self.max_inference_iter, "n_jobs": self.n_jobs}
         return infer_codes(X, problem, algorithm=algorithm, **options, **start)
 
@@ -281,12 +282,12 @@ class PSD(BaseCoder):
         prediction = by_block(X, lambda x: encoder.forward(params, x)[0], self._n_atoms)
         if self.transform_algorithm == "encoder":
             return prediction
-        ridge, usual, start = 0.0, "homotopy", {"init": prediction}
         if self.transform_algorithm == "inference":
-            ridge, usual, start = self.beta, "fista", {**start, "prior": prediction}
-        problem = self._code_problem(atoms, ridge)
-        codes, gaps = self._solve(X, problem, usual, certify=True, **start)
-        squares = squared_norms(X) + ridge * squared_norms(prediction)
+            problem, default, prior = self._code_problem(atoms, self.beta), "fista", prediction
+        else:
+            problem, default, prior = self._code_problem(atoms, 0.0), "homotopy", None
+        codes, gaps = self._solve(X, problem, default, init=prediction, prior=prior, certify=True)
+        squares = squared_norms(X) + problem.ridge * squared_norms(prediction)
         warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
         return codes
 

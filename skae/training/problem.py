@@ -19,7 +19,7 @@ class Problem:
     Parameters
     ----------
     objective : TrainingObjective
-    X : C-ordered ndarray or CSR matrix of shape (n_samples, n_features)
+    X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
     sample_weight : ndarray of shape (n_samples,) or None
     targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
         Targets to predict from X, if any.
@@ -29,11 +29,6 @@ class Problem:
         Classes whose proportions held-out rows preserve.
     monitor : callable or None
         ``monitor(rows)`` returns the error on held-out rows, as a function of the parameters; the objective by default.
-    labeled : ndarray of bool of shape (n_samples,) or None
-        Mask of the rows with known targets.
-    unlabeled_per_labeled : float or None
-        Number of other rows for each labeled row in a training minibatch, see
-        :class:`~skae.training.batches.Mixture`; None treats all rows alike.
     solver : solver or None
         Solver that the objective requires; by default that of the estimator.
     callback_X : array-like, callable or None
@@ -42,6 +37,11 @@ class Problem:
         Observers called before and after epochs, in addition to the objective's own.
     constant_loss : float or None
         Value of the objective for the best constant outputs, if known.
+    labeled : ndarray of bool of shape (n_samples,) or None
+        Mask of the rows with known targets.
+    unlabeled_per_labeled : float or None
+        Number of other rows for each labeled row in a training minibatch, see
+        :class:`~skae.training.batches.Mixture`; None treats all rows alike.
     more_steps : float
         Factor of the automatic number of minibatches.
     prototype : array or None
@@ -82,11 +82,11 @@ class Problem:
             return len(self.rows)
         return int(self.labeled[self.rows].sum())
 
-    def kept(self, params):
+    def extra_arrays(self, params):
         """Return arrays of the shapes and dtypes that observers keep in the ``extra`` of the training's state."""
         arrays = {}
         for observer in self.observers:
-            arrays |= observer.kept(params)
+            arrays |= observer.extra_arrays(params)
         return arrays
 
     def moved(self, prototype):

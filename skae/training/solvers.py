@@ -156,7 +156,7 @@ class IdleSteps(Observer):
             )
 
 
-def watches(solver, state):
+def idle_steps(solver, state):
     """Return a list of ``IdleSteps``: empty for solvers of the package, whose steps may round to 0.
 
     ``solver`` is a parameter of an estimator; None if it has no such parameter.

@@ -319,7 +319,7 @@ def test_saturated_units_leave_no_subnormal_numbers(dtype):
         target, none = logits * 0, logits[:0, ...]
         target[0, 0] = 1
         part.activate(means)
-        part.delta(logits, target, target[:, 0] * 0 + 1e-4, none, target[:, 0] * 0)
+        part.loss_and_gradient(logits, target, target[:, 0] * 0 + 1e-4, none, target[:, 0] * 0)
         results += [means, logits[:, 1:]]
     for values in map(np.asarray, results):
         size = np.abs(values)

@@ -153,7 +153,9 @@ def test_equal_codes_are_told(Model):
     with pytest.warns(UserWarning, match=words):
         model = Model(5, alpha=1e6, **images, **options).fit(DIGITS)
     assert not model.transform(DIGITS).any()
-    words = "are the same for all training rows, and so are these: give rows that differ"
+    words = (
+        "are the same for all training rows, since these are all the same: give rows that differ"
+    )
     for row in (DIGITS[:1], 0 * DIGITS[:1]):
         with pytest.warns(UserWarning, match=words):
             Model(5, alpha=0.1, **images, **options).fit(np.repeat(row, 20, axis=0))

@@ -107,7 +107,7 @@ def test_gradient_is_between_the_phases(widths):
         objective(dbm._state["params"], Rows(), grad, rng)
         total = total + grad / 10
     got = machine.network.views(total)
-    states, odd = dbm.model_.sides(x)
+    states, odd = dbm.model_.layer_means(x)
     _, joint = log_joint(dbm)
     p = np.exp(joint - logsumexp(joint))
     sides = [all_states(n) for n in widths]
@@ -175,7 +175,7 @@ def test_classifier_begins_as_the_machine(Base):
     classifier = BoltzmannClassifier(base, prefit=True, max_iter=1, learning_rate_init=1e-9)
     classifier.fit(DIGITS, y)
     network = classifier._network
-    inputs = base.model_.network_inputs(DIGITS)
+    inputs = base.model_.input_rows(DIGITS)
     codes = network.encode(network.views(classifier._params), inputs, n_layers=2)
     np.testing.assert_allclose(codes, base.transform(DIGITS), atol=1e-5)
 

@@ -108,10 +108,7 @@ def test_annealing_agrees_with_counting(kind, dtype):
     rbm = RBM(6, visible=visible, max_iter=20, random_state=0).fit(X.astype(dtype))
     rbm.components_[...] *= 4
     exact = rbm.log_partition().value
-    params = rbm._network.views(rbm._params)
-    estimate = annealed_log_partition(
-        params, rbm._units.loss, rbm._base_bias, 300, 1000, np.random.default_rng(0)
-    )
+    estimate = annealed_log_partition(rbm._as_rbm(), 300, 1000, np.random.default_rng(0))
     assert estimate.low < exact < estimate.high
     assert estimate.high - estimate.low < 0.3
 

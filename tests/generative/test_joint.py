@@ -187,7 +187,7 @@ def test_what_draws_cannot_tell():
 def test_blocks_of_numbers_change_nothing(monkeypatch):
     draws = _autoregression(0.5, 50, 3, 12, np.random.default_rng(0)).reshape(50, 3, 3, 4)
     whole = diagnose(draws)
-    monkeypatch.setattr("skae.generative._diagnostics._COLUMNS", 5)
+    monkeypatch.setattr("skae.generative._diagnostics._BLOCK", 5)
     for part, expected in zip(diagnose(draws), whole):
         assert part.shape == (3, 4)
         np.testing.assert_allclose(part, expected)

@@ -5,7 +5,7 @@ from sklearn.datasets import load_digits
 
 from skae import AutoEncoder, ContractiveAE, DenoisingAE, RecurrentAE, StackedAE
 from skae.generative import ball_moments, local_moments, sample_local_moments
-from skae.generative._moments import _reconstruction_and_jacobian
+from skae.generative._moments import reconstruction_and_jacobian
 
 X = load_digits().data[:100] / 16
 GAUSSIAN = {"loss": "gaussian", "standardize": False, "random_state": 0}
@@ -123,7 +123,7 @@ def _models():
 @pytest.mark.parametrize("name", _models())
 def test_jacobians_are_finite_differences(name):
     model = _models()[name].fit(X)
-    mean, jacobian = _reconstruction_and_jacobian(model._network.views(model._params), X[:5])
+    mean, jacobian = reconstruction_and_jacobian(model._network.views(model._params), X[:5])
     step = 1e-6 * np.eye(64)
     for x, r, exact in zip(X, mean, jacobian):
         np.testing.assert_allclose(r, model.reconstruct([x])[0], rtol=1e-10, atol=1e-12)

@@ -57,7 +57,7 @@ def test_sums_and_correlations_are_those_of_the_matrix(convolution, filters, ato
     sums = convolution.sums(codes, filters).reshape(4, -1)
     np.testing.assert_allclose(sums, codes @ atoms)
     for band in (400_000, 17 * 7):  # of all positions, and of 7
-        monkeypatch.setattr(_convolution, "_BAND", band)
+        monkeypatch.setattr(_convolution, "_BAND_VALUES", band)
         correlations = convolution.correlations(IMAGES, filters)
         np.testing.assert_allclose(correlations, IMAGES.reshape(4, -1) @ atoms.T)
 
@@ -230,7 +230,7 @@ def test_a_tile_has_an_encoder_of_its_own():
 @pytest.mark.parametrize("algorithm", ["inference", "lasso"])
 @pytest.mark.parametrize("pool_size", [None, 3])
 def test_codes_beyond_their_tolerance_warn_once(algorithm, pool_size, monkeypatch):
-    monkeypatch.setattr("skae.images._map_coder._VALUES", 100)  # an image at once
+    monkeypatch.setattr("skae.images._map_coder._BLOCK_VALUES", 100)  # an image at once
     model = ConvolutionalPSD(4, patch_size=3, alpha=0.01, max_iter=1, transform_algorithm=algorithm)
     model.set_params(pool_size=pool_size, random_state=0).fit(IMAGES)
     with warnings.catch_warnings():

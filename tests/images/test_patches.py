@@ -128,7 +128,7 @@ def test_an_image_is_denoised_in_blocks(size, dtype, monkeypatch):
         total[place] += patch
         counts[place] += 1
     expected = total / counts
-    monkeypatch.setattr(_patches, "_VALUES", 300)
+    monkeypatch.setattr(_patches, "_BLOCK_VALUES", 300)
     np.testing.assert_array_equal(denoise(image, Coder(), size), expected)
     assert max(seen) * size[0] * size[1] <= max(300, (31 - size[1]) * size[0] * size[1])
     assert sum(seen) == len(rows)

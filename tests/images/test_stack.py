@@ -71,7 +71,7 @@ def test_upper_stages_learn_from_as_many_maps_as_fit_in_memory(monkeypatch):
             return super().fit(X)
 
     high = ConvolutionalFeatures(dictionary=Spy(3), encoder="linear", patch_size=2)
-    monkeypatch.setattr(_stack, "_NUMBERS", 5 * 4 * 6 * 10)
+    monkeypatch.setattr(_stack, "_MAX_VALUES", 5 * 4 * 6 * 10)
     ConvolutionalStack([("low", LOW), ("high", high)], random_state=0).fit(IMAGES)
     assert seen == [10 * 4 * 3]
 

@@ -240,9 +240,9 @@ def test_bands_blocks_and_threads_change_nothing(local_contrast, monkeypatch):
     Z = features.set_params(random_state=0).fit(images).transform(images)
     alone = np.concatenate([features.transform(each[np.newaxis]) for each in images])
     np.testing.assert_allclose(Z, alone, rtol=1e-9)
-    monkeypatch.setattr(_maps, "_POSITIONS", 200)
-    monkeypatch.setattr(_maps, "_MOST", 7)
-    monkeypatch.setattr(_maps, "_FEWEST", 7)
+    monkeypatch.setattr(_maps, "_POSITIONS_PER_TILE", 200)
+    monkeypatch.setattr(_maps, "_MAX_POSITIONS", 7)
+    monkeypatch.setattr(_maps, "_MIN_POSITIONS", 7)
     np.testing.assert_allclose(features.set_params(n_jobs=3).transform(images), Z, rtol=1e-9)
 
 

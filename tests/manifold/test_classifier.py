@@ -200,7 +200,7 @@ def test_float32_sparse_grid_and_pickle():
         (
             {"n_tangents": 41},
             ValueError,
-            "n_tangents=41 is more than varying features or code units, 40",
+            "n_tangents=41 must be at most 40: the columns of X that vary, or the units",
         ),
         (
             {"base": AutoEncoder(5, max_iter=1).fit(X[:, :9]), "prefit": True},

@@ -105,7 +105,7 @@ def test_slopes_are_those_of_the_thinned_network_at_the_noisy_inputs(output, n_d
     expected = 0.0
     for i, row in enumerate(batch.indices):
         # Leaving units out for one sample is a network of its own, without the weights above them.
-        thin = Network(network.sizes, network.names, decoder=None)
+        thin = Network(network.sizes, network.activation_names, decoder=None)
         flat = point.copy()
         for weights, record in zip(thin.views(flat).encoder_weights[1:], trace.encoder):
             weights *= record.mask[i]

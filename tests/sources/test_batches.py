@@ -205,7 +205,7 @@ def test_y_may_be_an_array_of_dask():
 
 @pytest.mark.parametrize("place", ["turned", "later", "same", "beside"])
 def test_results_do_not_overwrite_rows_that_are_read_later(place, monkeypatch):
-    monkeypatch.setattr("skae.sources._parts._BYTES", 8 * 5 * 10)
+    monkeypatch.setattr("skae.sources._parts._PART_BYTES", 8 * 5 * 10)
     model = StandardScaler().fit(X)
     table = np.hstack([np.vstack([X, X[:10]]), np.zeros((70, 5))])
     rows = table[:60, :5]
@@ -233,7 +233,7 @@ def _rows_of(table, kind):
 @pytest.mark.filterwarnings("ignore:X has feature names")
 @pytest.mark.parametrize("kind", ["frame", "polars", "dlpack", "batches"])
 def test_rows_in_other_forms_are_not_overwritten_before_they_are_read(kind, monkeypatch):
-    monkeypatch.setattr("skae.sources._parts._BYTES", 8 * 5 * 10)
+    monkeypatch.setattr("skae.sources._parts._PART_BYTES", 8 * 5 * 10)
     # Columns of polars are contiguous.
     model, table = StandardScaler().fit(X), np.asfortranarray(np.vstack([X, X[:10]]))
     with pytest.raises(ValueError, match="(out is in the|in the) memory of .*an array of its own"):
@@ -248,7 +248,7 @@ def test_rows_in_other_forms_are_not_overwritten_before_they_are_read(kind, monk
 def test_a_file_that_is_mapped_twice_is_not_overwritten_before_it_is_read(
     place, mode, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr("skae.sources._parts._BYTES", 8 * 5 * 10)
+    monkeypatch.setattr("skae.sources._parts._PART_BYTES", 8 * 5 * 10)
     model = StandardScaler().fit(X)
     np.save(tmp_path / "rows.npy", np.vstack([np.zeros((10, 5)), X, np.zeros((80, 5))]))
     rows = np.load(tmp_path / "rows.npy", mmap_mode="r")[10:70]
@@ -264,7 +264,7 @@ def test_a_file_that_is_mapped_twice_is_not_overwritten_before_it_is_read(
 @pytest.mark.parametrize("library", ["h5py", "zarr"])
 def test_a_dataset_may_be_replaced_by_its_results(library, monkeypatch, tmp_path):
     """Its rows are read before they are written."""
-    monkeypatch.setattr("skae.sources._parts._BYTES", 8 * 5 * 10)
+    monkeypatch.setattr("skae.sources._parts._PART_BYTES", 8 * 5 * 10)
     model, library = StandardScaler().fit(X), pytest.importorskip(library)
     if library.__name__ == "h5py":
         rows = library.File(tmp_path / "rows.h5", "w").create_dataset("rows", data=X, chunks=(7, 2))

@@ -364,7 +364,7 @@ def test_nullable_columns_of_pandas_are_numbers(backend):
 
 def test_a_query_is_computed_once(monkeypatch, tmp_path):
     polars = pytest.importorskip("polars", minversion="1.34")
-    monkeypatch.setattr("skae.sources._parts._ROWS", 50)
+    monkeypatch.setattr("skae.sources._parts._PART_ROWS", 50)
     seen = []
     rows = _lazy_frame(tmp_path).map_batches(lambda frame: seen.append(len(frame)) or frame)
     query = rows.filter(polars.col(NAMES[2]) > 3)
@@ -500,7 +500,7 @@ def test_apply_writes_what_the_method_returns(named, tmp_path):
     "make", [_memory_map, np.asarray, csr_matrix, lambda rows: pd.DataFrame(rows, columns=NAMES)]
 )
 def test_apply_cuts_what_has_an_array_to_go_to(make, monkeypatch, tmp_path):
-    monkeypatch.setattr("skae.sources._parts._BYTES", 8 * 64 * 70)
+    monkeypatch.setattr("skae.sources._parts._PART_BYTES", 8 * 64 * 70)
     rows = make(tmp_path) if make is _memory_map else make(X)
     model = AutoEncoder(6, **FAST).fit(rows)
     expected, sizes, transform = model.transform(rows), [], AutoEncoder.transform

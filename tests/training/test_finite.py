@@ -257,7 +257,7 @@ def test_slopes_by_tiny_columns_are_finite_or_refused():
     model._state["params"] *= 1e5
     with (
         np.errstate(all="ignore"),
-        pytest.raises(ValueError, match="slopes .* scale X, or give it in float64"),
+        pytest.raises(ValueError, match="derivatives .* scale X, or give it in float64"),
     ):
         tangent_basis(model, np.zeros_like(usual), 2)
     subnormal = (1e-40 * X).astype(np.float32)

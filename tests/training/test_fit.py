@@ -309,9 +309,9 @@ def test_lbfgs_that_a_callback_stops_has_not_reached_max_iter():
 
 def test_an_observer_that_keeps_arrays_needs_a_merge():
     class Counts(Observer):
-        def kept(self, params):
+        def extra_arrays(self, params):
             return {"count": np.zeros(1)}
 
     Observer().merge([{}, {}])
     with pytest.raises(NotImplementedError, match="Counts keeps arrays and needs a merge"):
-        Counts().merge([Counts().kept(None)] * 2)
+        Counts().merge([Counts().extra_arrays(None)] * 2)

@@ -12,15 +12,15 @@ from ..nn.composition import SharedEncoder
 from ..nn.network import Network
 from ..nn.objective import Objective
 from ..training.problem import Problem
-from ._layers import layer_shapes
+from ._layers import encoder_shape
 
 
-def pretrain_with_targets(layers, data, loss):
+def pretrain_supervised(layers, data, loss):
     """Fit each layer as the hidden layer of a network that predicts targets from the codes below.
 
     Parameters
     ----------
-    layers : LayersOfNetwork
+    layers : LayersInTraining
     data : SupervisedData
     loss : Reconstruction
         Loss of the output units.
@@ -28,7 +28,7 @@ def pretrain_with_targets(layers, data, loss):
     layers.check_networks("pretraining='supervised'")
     for name, layer, start in layers:
         codes = layers.codes(start)
-        widths, activations = layer_shapes([(name, layer)])
+        widths, activations = encoder_shape([(name, layer)])
         network = _predictor((codes.shape[1], *widths), activations, data.targets)
         problem = Problem(
             Objective(network, loss),
@@ -41,17 +41,17 @@ def pretrain_with_targets(layers, data, loss):
         seen = codes if start else layers.data.for_part()[0]
         units = plain_units(codes.shape[1]) if start else layers.model.units
         training = layer.layer_training()
-        state = training.start(network, codes.dtype)
+        state = training.initial_state(network, codes.dtype)
         with layers.fitting(name, layer, start):
             training.train(problem, state, partial(_set_encoder, layer, network, units, seen))
 
 
-def pretrain_with_both(layers, data, loss, weight):
+def pretrain_partially_supervised(layers, data, loss, weight):
     """Fit each layer by its own objective and, on labeled rows, by how well its codes predict the targets.
 
     Parameters
     ----------
-    layers : LayersOfNetwork
+    layers : LayersInTraining
     data : SupervisedData
     loss : Reconstruction
         Loss of the output units.
@@ -69,7 +69,7 @@ def pretrain_with_both(layers, data, loss, weight):
             training = layer.layer_training()
             training.set_fitted(state)
             own = problem.objective.network
-            network = _predictor(own.sizes, own.names, targets)
+            network = _predictor(own.sizes, own.activation_names, targets)
             predicting = Objective(network, loss, row_factors=factors)
             # Constant outputs of both networks have the same loss, times ``weight``.
             own_loss_of_constants = sum(layer.model_.units.constant_losses.values())

@@ -110,18 +110,14 @@ def _takes_steps(estimator):
     return not is_full_batch(estimator.solver)
 
 
-def _has_level(estimator):
-    return isinstance(estimator.corruption, str) and estimator.corruption in CORRUPTIONS
-
-
-OF_LEVEL = Need(
+LEVEL_NEED = Need(
     "corruption_level",
     "corruption",
     f"a corruption from {', '.join(map(repr, CORRUPTIONS))}",
-    _has_level,
+    lambda self: isinstance(self.corruption, str) and self.corruption in CORRUPTIONS,
 )
 
-OF_SWAP = Need(
+SWAP_NEED = Need(
     "corruption",
     "corruption batch_size",
     "batch_size above 1, to take values of other rows",
@@ -129,7 +125,7 @@ OF_SWAP = Need(
 )
 
 # What parameters of all estimators that train need.
-OF_TRAINING = (
+TRAINING_NEEDS = (
     Need.of_value("validation_fraction", "early_stopping", True),
     Need(
         "n_iter_no_change",

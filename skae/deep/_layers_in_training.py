@@ -9,10 +9,10 @@ from .._estimators.callbacks import end_callbacks
 from .._estimators.devices import computing, prototype_of_parts
 from .._estimators.fitting import by_block, is_fitted
 from .._estimators.layer import NetworkLayer, weights_of
-from .._estimators.subestimators import fill
+from .._estimators.subestimators import fill_layers
 
 
-class LayersOfNetwork:
+class LayersInTraining:
     """The layers of a stack in training, and the network to which their weights are copied.
 
     Iteration yields (name, layer, start) from the lowest layer up. Only one matrix of codes is in memory at a time; the
@@ -27,15 +27,15 @@ class LayersOfNetwork:
         units in which the first layer sees X.
     data : FitData
         The data from which the layers learn.
-    report : Callbacks
+    callbacks : Callbacks
         Callbacks of the whole fit, of which the layers are parts.
     noise_below : bool
         Whether noise is added to X instead of to the codes.
     """
 
-    def __init__(self, layers, model, data, report, noise_below):
+    def __init__(self, layers, model, data, callbacks, noise_below):
         self.model, self.data = model, data
-        self.report, self.noise_below = report, noise_below
+        self.callbacks, self.noise_below = callbacks, noise_below
         depths = [len(layer.layer_shapes()) for _, layer in layers]
         starts = np.cumsum([0, *depths[:-1]]).tolist()
         self._layers = [(name, layer, start) for (name, layer), start in zip(layers, starts)]
@@ -49,7 +49,7 @@ class LayersOfNetwork:
 
         If the layer was not trained by its ``fit``, its callbacks end here.
         """
-        self.report.epoch_begin(None)
+        self.callbacks.epoch_begin(None)
         try:
             try:
                 yield
@@ -63,11 +63,11 @@ class LayersOfNetwork:
             raise
         finally:
             end_callbacks(layer)
-        self.report.epoch_end(None)
+        self.callbacks.epoch_end(None)
 
     def copy_weights(self, layer, start):
         """Copy the weights of ``layer`` to the network, from its layer ``start`` on."""
-        fill(self.model.params, start, weights_of(layer, self.model.network.sizes[start]))
+        fill_layers(self.model.params, start, weights_of(layer, self.model.network.sizes[start]))
 
     @property
     def rows(self):
@@ -117,6 +117,6 @@ class LayersOfNetwork:
         for name, layer, _ in self._layers[1:]:
             if layer.layer_training().weighs_cells:
                 raise ValueError(
-                    "corrupted='input' changes no single cell of the codes: the layer "
-                    f"{name!r} must have emphasis=None."
+                    f"corrupted='input' adds the noise to X, so that no cells of the codes are corrupted, which the emphasis of the "
+                    f"layer {name!r} needs: set its emphasis=None, or corrupted='code'."
                 )
