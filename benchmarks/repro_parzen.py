@@ -60,7 +60,7 @@ NOISE = {
     "CAE-2 stack jacobian": (0.3, 0.6, 1.0, 1.5),
 }
 MOST_JUNK = 2  # percent
-CONTRACTION = "10*auto"
+CONTRACTION = "15*auto"
 METHODS = (
     "DBN-2",
     "CAE-2 jacobian",
