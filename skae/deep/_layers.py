@@ -45,7 +45,7 @@ OF_NOISE_ABOVE = Need(
 def warn_of_first_layer(layers):
     """Warn of parameters of layers above the first that have no effect, since all are trained as that one says."""
     names = {field.name for field in fields(TrainedModel)} - _OWN
-    first = layers[0][1].get_params(deep=False)
+    first = vars(layers[0][1])
     for name, layer in layers[1:]:
         changed = changed_parameters(layer).items()
         ignored = {key: value for key, value in changed if key in names and value != first[key]}
