@@ -96,6 +96,31 @@ def test_strings_of_any_length_are_text(model):
 
 
 @_each(MODELS)
+@pytest.mark.parametrize("dtype", ["Int64", "UInt64", "boolean", "uint64[pyarrow]"])
+@pytest.mark.parametrize("form", [pd.Series, pd.DataFrame], ids=["series", "frame"])
+def test_nullable_labels_are_integers_and_booleans(model, dtype, form):
+    """Whole numbers as floats would be one class."""
+    if "pyarrow" in dtype:
+        pytest.importorskip("pyarrow")
+    labels = np.array([False, True]) if dtype == "boolean" else 2**60 + np.arange(3)
+    labels = labels[np.minimum(y, len(labels) - 1)].astype(
+        pd.Series([], dtype=dtype).dtype.numpy_dtype
+    )
+    model = clone(model).fit(X, form(labels, dtype=dtype))
+    assert model.classes_.dtype == labels.dtype
+    np.testing.assert_array_equal(model.classes_, np.unique(labels))
+    predicted = model.predict(X)
+    assert model.score(X, form(labels, dtype=dtype)) == np.mean(predicted == labels)
+
+
+@pytest.mark.parametrize("bad", [(label for label in y), 1, object()], ids=repr)
+@_each(MODELS)
+def test_labels_without_a_length_are_named(model, bad):
+    with pytest.raises(TypeError, match="y: Expected sequence or array-like"):
+        clone(model).fit(X, bad)
+
+
+@_each(MODELS)
 @pytest.mark.parametrize("text", ["", " ", "nan", "<NA>"])
 def test_text_like_a_missing_label_is_told(model, text):
     target = np.where(UNLABELED, text, NAMES[y])
