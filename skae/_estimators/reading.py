@@ -181,11 +181,10 @@ def _about_infinity(problem, X):
 
 
 def _of_batches(X):
-    """Return what to do if X is a list of tables, as a sentence, or nothing if it is none."""
-    are_tables = isinstance(X, (list, tuple)) and [getattr(each, "ndim", 0) for each in X[:1]] == [
-        2
-    ]
-    return " Batches of rows come from an iterator, iter(X)." if are_tables else ""
+    """Return the cure for a list of tables, as a sentence; nothing for other X."""
+    if isinstance(X, (list, tuple)) and X and getattr(X[0], "ndim", 0) == 2:
+        return " Batches of rows come from an iterator, iter(X)."
+    return ""
 
 
 def _is_one_list(X):

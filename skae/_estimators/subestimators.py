@@ -83,9 +83,8 @@ def ready_copy(name, estimator, whole, rng, *, columns_are_known=False):
     """
     check_instance(**{name: estimator})
     check_needs_no_y(**{name: estimator})
-    theirs = vars(
-        whole
-    )  # not get_params, as a class of a user may set parameters that it does not take
+    # Not get_params: a class of a user may set parameters that it does not take.
+    theirs = vars(whole)
     checkpoint, verbose = theirs.get("checkpoint"), theirs.get("verbose", 0)
     if checkpoint is not None:
         checked_path(checkpoint)  # now, since it is written only after the parts are trained
