@@ -96,6 +96,27 @@ def test_strings_of_any_length_are_text(model):
 
 
 @_each(MODELS)
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "uint64[pyarrow]"])
+def test_nullable_labels_are_integers_and_booleans(model, dtype):
+    """Whole numbers as floats would be one class."""
+    if "pyarrow" in dtype:
+        pytest.importorskip("pyarrow")
+    labels = y > 0 if dtype == "boolean" else 2**60 + y.astype("u8" if "uint" in dtype else "i8")
+    target = pd.Series(labels, dtype=dtype)
+    for form in (target, target.to_frame()):
+        model = clone(model).fit(X, form)
+        assert model.classes_.dtype == labels.dtype
+        np.testing.assert_array_equal(model.classes_, np.unique(labels))
+        assert model.score(X, form) == np.mean(model.predict(X) == labels)
+
+
+@_each(MODELS)
+def test_labels_without_a_length_are_named(model):
+    with pytest.raises(TypeError, match="y: Expected sequence or array-like"):
+        clone(model).fit(X, (label for label in y))
+
+
+@_each(MODELS)
 @pytest.mark.parametrize("text", ["", " ", "nan", "<NA>"])
 def test_text_like_a_missing_label_is_told(model, text):
     target = np.where(UNLABELED, text, NAMES[y])

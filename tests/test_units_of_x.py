@@ -11,6 +11,7 @@ from sklearn.datasets import load_iris
 from sklearn.neighbors import KNeighborsClassifier
 
 from skae import (
+    PSD,
     RBM,
     AnomalyDetector,
     AutoEncoder,
@@ -158,6 +159,38 @@ def test_underflow_is_no_error_in_fit(unit):
     with np.errstate(under="raise"):
         for model in (AutoEncoder(2, **FAST), ContractiveAE(2, **FAST), RBM(2, **FAST)):
             assert np.isfinite(model.fit(unit * X).loss_)
+
+
+TINY, HUGE = 5e-320 * X, 1e150 * X
+MIXED = X * [1e-300, 1, 1e10, 1e-20]
+
+
+@pytest.mark.parametrize(
+    ("model", "rows"),
+    [
+        (AutoEncoder(2, **FAST), TINY),
+        (SparseAutoEncoder(8, k=2, **FAST), TINY),
+        (SparseAutoEncoder(8, k=2, **FAST), (1e-38 * X).astype(np.float32)),
+        (SparseCoder(2, **FAST), TINY),
+        (SparseCoder(2, max_iter=3, random_state=0), HUGE),
+        (PSD(2, max_iter=3, random_state=0), HUGE),
+        (ZCA(), MIXED),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_numbers_of_any_size_are_no_errors_of_numpy(model, rows):
+    model = clone(model)
+    with np.errstate(all="raise"):
+        codes = model.fit(rows).transform(rows)
+        assert np.isfinite(model.inverse_transform(codes)).all()
+        for name in {"reconstruct", "score_samples", "report"} & set(dir(model)):
+            getattr(model, name)(rows)
+
+
+def test_whitening_of_tiny_numbers_is_refused_without_a_warning():
+    with np.errstate(all="raise"), pytest.raises(ValueError, match="too small for float64"):
+        ZCA().fit(TINY)
 
 
 LONG_STEPS = {"learning_rate_init": 10.0, "max_iter": 5, "random_state": 0}

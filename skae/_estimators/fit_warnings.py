@@ -101,7 +101,8 @@ def warn_of_rising_loss(curve, name, has_rate):
         return
     cure = "lower learning_rate_init" if has_rate else "raise batch_size"
     # Differences between epochs vary little in a steady rise, and as much as their size in noise.
-    chance = max(2 * np.std(np.diff(curve)), _STEADY * abs(curve[0]))
+    with np.errstate(over="ignore"):
+        chance = max(2 * np.std(np.diff(curve)), _STEADY * abs(curve[0]))
     if curve[-1] - curve[0] > chance:
         warn(
             f"The loss of {name} rose from {curve[0]:.4g} in the first epoch to {curve[-1]:.4g} in the last: {cure}.",

@@ -9,7 +9,13 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tags
+from sklearn.utils import (
+    check_consistent_length,
+    check_random_state,
+    check_scalar,
+    gen_batches,
+    get_tags,
+)
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import (
@@ -29,7 +35,7 @@ from ..sources._gather import gather_with_y, in_memory, only_y
 from ..training.loop import DivergenceError
 from .callbacks import end_callbacks, is_reporting
 from .devices import check_library, dispatched
-from .reading import refuse_unlike_numbers, validated
+from .reading import errors_of, refuse_unlike_numbers, validated
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
 BLOCK = 1024  # rows per matrix product of transform: enough for full speed, little memory
@@ -109,6 +115,9 @@ def gathered_with_y(estimator, X, y, needed_by=None):
     if y is None:
         name = needed_by or type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    if type(y) is not np.ndarray:
+        with errors_of("y"):
+            check_consistent_length(y)  # with itself: it has a length
     return X, y
 
 

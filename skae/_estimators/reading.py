@@ -96,7 +96,7 @@ def _of_argument(problem, name):
 def _with_cure(problem, X):
     """Return the message of an error of scikit-learn's with the cure, or None if it needs none."""
     if getattr(X, "ndim", 2) > 2 or "Found array with dim" in problem:
-        return f"{problem} Make a row of each sample, np.reshape(X, (len(X), -1)); for images see also skae.images."
+        return f"{problem} Make a row of each sample, np.reshape(X, (len(X), -1)); for images see also skae.images.{_of_batches(X)}"
     # pandas says "Cannot cast object dtype", and "str dtype" from version 3 on.
     if "convert string to float" in problem or re.search("Cannot cast .* dtype to float", problem):
         return _about_text(problem, X)
@@ -119,7 +119,7 @@ def _with_cure(problem, X):
             return f"X has columns with several numbers in one place{_not_numbers(X)}. {_CURE_OF_PARTS}"
         return (
             "X must have a number in each place of rows of the same length; got rows of different lengths, or a sequence in "
-            "one place: pad or cut them, or give each number a column, for instance by np.stack(rows)."
+            f"one place: pad or cut them, or give each number a column, for instance by np.stack(rows).{_of_batches(X)}"
         )
     if "Input X contains NaN" in problem or "cannot convert NA to integer" in problem:
         return (
@@ -178,6 +178,13 @@ def _about_infinity(problem, X):
         f"{problem} Column {name!r} has it: put a number in its place, or NaN, and an Imputer of skae before the estimator; "
         "scale large numbers down."
     )
+
+
+def _of_batches(X):
+    """Return the cure for a list of tables, as a sentence; nothing for other X."""
+    if isinstance(X, (list, tuple)) and X and getattr(X[0], "ndim", 0) == 2:
+        return " Batches of rows come from an iterator, iter(X)."
+    return ""
 
 
 def _is_one_list(X):

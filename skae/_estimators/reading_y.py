@@ -82,7 +82,7 @@ def score(self: Any, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | Non
         If no row has a label, or labels are missing otherwise.
     """
     check_is_fitted(self)
-    y = in_numpy(y)
+    y = _of_numpy(in_numpy(y))
     if np.shape(y)[1:] == (1,):
         y = column_or_1d(y, warn=True)
     y = _labels_of_text(y)[0]
@@ -138,6 +138,7 @@ def _labels_of_text(y):
     missing (NaN or None).
     """
     refuse_masked(y, "y")
+    y = y if isinstance(y, np.ndarray) else _of_numpy(y)
     if isinstance(y, (list, tuple)) and any(isinstance(label, str) for label in y):
         y = np.array(y, dtype=object)
     found = y if isinstance(y, np.ndarray) else array_of_one_shape(y, _HOW_TO_SHAPE)
@@ -163,6 +164,17 @@ def _labels_of_text(y):
     if str(_UNLABELED) in texts and texts != {"-1", "1"}:
         raise ValueError(f"y has the label '-1' as text. {_HOW_TO_MARK}")
     return found, found[_are_text(found)]
+
+
+def _of_numpy(y):
+    """Return a nullable column of integers or Booleans as an array of their dtype: scikit-learn makes floats of them.
+
+    Large integers that become the same float would be one class.
+    """
+    is_column = hasattr(y, "iloc") and y.shape[1:] == (1,)
+    dtype = y.dtypes.iloc[0] if is_column else getattr(y, "dtype", None)
+    dtype = getattr(dtype, "numpy_dtype", np.dtype(object))
+    return y if dtype.kind not in "biu" or np.any(y.isna()) else y.to_numpy(dtype)
 
 
 def _are_text(labels):

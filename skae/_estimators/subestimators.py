@@ -50,9 +50,9 @@ def ready_layers(layers, whole):
     for name, layer in layers:
         layer = ready_copy(name, layer, whole, rng, columns_are_known=True)
         if below == "sigmoid" and kind_of_units(layer) == "auto":
-            layer.set_params(**{layer.layer_training().units_parameter: "bernoulli"})
+            setattr(layer, layer.layer_training().units_parameter, "bernoulli")
         if below is not None and isinstance(layer, NetworkLayer):
-            layer.set_params(standardize=False)
+            layer.standardize = False
         fitted.append((name, layer))
         below = layer.layer_shapes()[-1][1]
     return fitted
@@ -83,13 +83,14 @@ def ready_copy(name, estimator, whole, rng, *, columns_are_known=False):
     """
     check_instance(**{name: estimator})
     check_needs_no_y(**{name: estimator})
-    theirs = whole.get_params(deep=False)
+    # Not get_params: a class of a user may set parameters that it does not take.
+    theirs = vars(whole)
     checkpoint, verbose = theirs.get("checkpoint"), theirs.get("verbose", 0)
     if checkpoint is not None:
         checked_path(checkpoint)  # now, since it is written only after the parts are trained
     estimator = clone(estimator)
     estimator._as_part = AsPart(name, columns_are_known)
-    params = estimator.get_params(deep=False)
+    params = vars(estimator)
     if params.get("warm_start"):
         warn(
             f"{name}__warm_start=True has no effect: {type(whole).__name__} trains a new copy of {name} in each fit."
@@ -99,13 +100,13 @@ def ready_copy(name, estimator, whole, rng, *, columns_are_known=False):
         # A whole may itself be a part whose seed was drawn.
         if not isinstance(given, Integral) or isinstance(given, DrawnSeed):
             seed = DrawnSeed(seed)
-        estimator.set_params(random_state=seed)
+        estimator.random_state = seed
     if verbose and params.get("verbose", 1) == 0:
-        estimator.set_params(verbose=verbose)
+        estimator.verbose = verbose
     if checkpoint is not None and params.get("checkpoint", "") is None:
         path = f"{os.fsdecode(checkpoint)}.{name}"
         checked_path(path)
-        estimator.set_params(checkpoint=path, resume=theirs["resume"])
+        estimator.checkpoint, estimator.resume = path, theirs["resume"]
     return estimator
 
 

@@ -170,7 +170,7 @@ class TrainedModel(CallbackSupportMixin):
 
     def _remember_parameters(self):
         """Store the parameters with which a training begins, as far as they are needed after it."""
-        params = self.get_params(deep=False)
+        params = vars(self)  # also those that a class of a user derived from this one sets itself
         self._trained_with = {name: params[name] for name in _REMEMBERED if name in params}
         fixed = {name: params[name] for name in FIXED if name in params}
         try:  # copies, as a list, say, may be changed in place later

@@ -102,7 +102,7 @@ def _check_goes_on(self):
             f"This {type(self).__name__} was a layer that learned from y, and has no decoder with which training could go on. "
             "Call fit, with warm_start=False, to start anew."
         )
-    before, now = parameters_of_fit(self), self.get_params(deep=False)
+    before, now = parameters_of_fit(self), vars(self)
     names = [name for name in FIXED if name in before]
     check_unchanged(
         {name: content(before[name]) for name in names},

@@ -169,7 +169,9 @@ def follow_rows(gram, rows, positive, tol, max_iter, max_sets, codes, gaps, path
             gram, alpha, positive, max_iter, residual_corr, support, values, local, path_buffers
         )
         for k in range(count):
-            codes[i, support[k]] = values[k]
+            # Several codes may become 0 at once, and all but the first one a little less by rounding.
+            lost = positive and values[k] < 0
+            codes[i, support[k]] = codes.dtype.type(0) if lost else values[k]
         squared_norm = rows.squared_norms[i]
         gaps[i] = descend(
             gram, alpha, positive, tol, max_sets, squared_norm, correlation, codes[i], buffers

@@ -174,6 +174,8 @@ class _Regression:
         self._roots = 1 if weights is None else np.sqrt(weights)[:, None]
         true = np.where(measured, self._roots * true, 0)
         sizes = np.abs(true).max(axis=0)
+        # Subnormal numbers are rounding errors of columns that are constant.
+        sizes = np.where(sizes < np.finfo(true.dtype).tiny, 0, sizes)
         self._powers, self._largest = np.frexp(sizes)[1], np.frexp(sizes.max())[1]
         self._true = np.ldexp(true, -self._powers)
 

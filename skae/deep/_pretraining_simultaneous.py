@@ -88,7 +88,7 @@ def _warn_of_ignored_parameters(layers):
     """Warn of parameters of layers above the first that have no effect, since all are trained as that one says."""
     names = {field.name for field in fields(TrainedModel)} - _OWN
     (_, first, _), *others = layers
-    first = first.get_params(deep=False)
+    first = vars(first)
     for name, layer, _ in others:
         changed = changed_parameters(layer).items()
         ignored = {key: value for key, value in changed if key in names and value != first[key]}

@@ -66,7 +66,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
     writes checkpoints. The workers compute losses and gradients, which are sums over rows, and the codes of dictionary
     learning. L-BFGS thus takes the same steps as in one process, and so do minibatch solvers with ``sync_every=None``,
     up to the rounding of sums. Quantities of a whole minibatch, such as thresholds of ``'batch_topk'`` and noise that
-    swaps rows, use only the part of it on one worker.
+    swaps rows, use only the part of it on one worker. Chains of Boltzmann machines have other draws in several parts.
 
     Results depend on ``n_parts`` and not on the number of workers. A checkpoint of averages is resumed with the same
     ``sync_every`` and ``n_parts`` only. A task whose worker is lost is done again by another one.

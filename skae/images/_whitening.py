@@ -112,8 +112,9 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         variances, directions = np.linalg.eigh(centered.T @ centered / len(X))
         floor = self.epsilon * variances.mean() or 1.0
         scales = unit * np.sqrt(np.maximum(variances, 0) + floor)
-        whitening = (directions / scales) @ directions.T
-        coloring = (directions * scales) @ directions.T
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            whitening = (directions / scales) @ directions.T
+            coloring = (directions * scales) @ directions.T
         if not all(np.isfinite(each).all() for each in (mean, whitening, coloring)):
             raise ValueError(f"X is too large or too small for {X.dtype}: scale it.")
         return mean, whitening, coloring
@@ -133,7 +134,8 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validated_rows(self, X, dtype=self.mean_.dtype, accept_sparse=False, reset=False)
-        return (X - self.mean_) @ self.whitening_
+        with np.errstate(under="ignore"):
+            return (X - self.mean_) @ self.whitening_
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:
         """Return rows with the whitening undone.
@@ -152,7 +154,8 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_order_of_codes(self, X)
         X = named_array(X, "X", dtype=self.mean_.dtype)
         check_codes(self, X, self.n_features_in_)
-        return X @ self.coloring_ + self.mean_
+        with np.errstate(under="ignore"):
+            return X @ self.coloring_ + self.mean_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

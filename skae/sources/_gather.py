@@ -94,8 +94,14 @@ def only_y(given, found):
 
 
 def in_memory(values):
-    """Return y, weights or images, computed if they are a collection of Dask: numpy would drop the mask of one."""
-    return values.compute() if type(values).__module__.partition(".")[0] == "dask" else values
+    """Return y, weights or images, computed if they are a collection of Dask or a lazy frame of polars.
+
+    Numpy would drop the mask of an array of Dask.
+    """
+    package, name = type(values).__module__.partition(".")[0], type(values).__name__
+    if package == "dask":
+        return values.compute()
+    return values.collect() if (package, name) == ("polars", "LazyFrame") else values
 
 
 def _concatenated(targets):

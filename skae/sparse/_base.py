@@ -283,7 +283,8 @@ class BaseCoder(
         codes = checked_codes(self, X, self._n_features_out, dtype)
         if self.split_sign:
             codes = codes[:, : self._n_atoms] - codes[:, self._n_atoms :]
-        return codes @ self._atoms_like(codes)
+        with np.errstate(under="ignore"):
+            return codes @ self._atoms_like(codes)
 
     def reconstruct(self, X: MatrixLike) -> FloatArray:
         """Return the reconstruction of each sample: the weighted sum of atoms of its code.
@@ -299,7 +300,8 @@ class BaseCoder(
             Reconstructions, on the scale of X.
         """
         X = self._validated(X, "reconstruct")
-        return self._codes(X, True) @ self._atoms_like(X)
+        with np.errstate(under="ignore"):
+            return self._codes(X, True) @ self._atoms_like(X)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return minus half the squared reconstruction error of each sample, summed over features.

@@ -322,6 +322,15 @@ def test_lists_of_images_are_refused_with_the_cure():
     assert AutoEncoder(2, **FAST).fit(rows).n_features_in_ == 64
 
 
+@pytest.mark.parametrize("sizes", [(10, 10), (10, 7)])
+@pytest.mark.parametrize("form", [np.array, pd.DataFrame], ids=["array", "frame"])
+def test_lists_of_batches_are_refused_with_the_cure(sizes, form):
+    batches = [form(DIGITS[:size]) for size in sizes]
+    with pytest.raises(ValueError, match=r"Batches of rows come from an iterator, iter\(X\)"):
+        AutoEncoder(2).fit(batches)
+    assert AutoEncoder(2, **FAST).fit(iter(batches)).n_features_in_ == 64
+
+
 def test_complex_columns_are_refused():
     frame = pd.DataFrame({"age": np.arange(20.0), "wave": np.full(20, 1j)})
     with pytest.raises(ValueError, match=r"complex numbers in the columns \['wave'\]"):

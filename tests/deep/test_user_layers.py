@@ -5,8 +5,17 @@ import pytest
 from scipy.special import expit
 from sklearn.base import BaseEstimator
 
-from skae import AutoEncoder, RecurrentAE, StackedAE, StackedAEClassifier
+from skae import (
+    RBM,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    RecurrentAE,
+    StackedAE,
+    StackedAEClassifier,
+)
 from skae.deep import Layer
+from skae.generative import sample_walkback
 
 X = np.random.default_rng(0).random((40, 6))
 Y = (X[:, 0] > 0.5).astype(int)
@@ -92,3 +101,51 @@ def test_layers(Stack, lowest, layer, error, message):
     with pytest.raises(error, match=f"{name}: .*{message}"):
         fitted.fit(X, Y)
     np.testing.assert_array_equal(fitted.transform(X), before)
+
+
+def _own_class(cls, params):
+    """Return an instance of a class that a user derives from ``cls``, which sets ``params`` and takes others."""
+
+    class Own(cls):
+        def __init__(self, scale=1.0):
+            super().__init__(**params)
+            self.scale = scale
+
+    return Own()
+
+
+HIDDEN = {"n_components": 3, "batch_size": 20, **SHORT}
+
+
+@pytest.mark.parametrize(
+    ("cls", "params", "method"),
+    [
+        (ContractiveAE, HIDDEN, lambda model: np.array(model.contraction_)),
+        (
+            DenoisingAE,
+            {**HIDDEN, "corruption": "gaussian"},
+            lambda model: sample_walkback(model, X[:2], n_steps=3, random_state=0),
+        ),
+        (RBM, HIDDEN, lambda model: model.sample(2, random_state=0)),
+    ],
+)
+@pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
+def test_parameters_that_a_class_of_ones_own_sets_itself_count(cls, params, method, schedule):
+    models = [_own_class(cls, params), cls(**params)]
+    np.testing.assert_array_equal(*(method(model.fit(X)) for model in models))
+    high = {"n_components": 2, "batch_size": 20, **SHORT}
+    codes = [
+        StackedAE([("low", low), ("high", above)], schedule=schedule, random_state=0).fit_transform(
+            X
+        )
+        for low in models
+        for above in (_own_class(AutoEncoder, high), AutoEncoder(**high))
+    ]
+    for others in codes[1:]:
+        np.testing.assert_array_equal(codes[0], others)
+
+
+def test_a_path_that_a_class_of_ones_own_sets_itself_counts(tmp_path):
+    layers = [("low", AutoEncoder(3, **SHORT))]
+    _own_class(StackedAE, {"layers": layers, "checkpoint": tmp_path / "stack"}).fit(X)
+    assert (tmp_path / "stack.low").exists()

@@ -172,7 +172,7 @@ def test_steps_of_a_centered_machine(client, sync_every):
 
 
 def test_statistics_of_a_dictionary_are_not_averaged(client):
-    with pytest.raises(ValueError, match="statistics of a dictionary are summed"):
+    with pytest.raises(ValueError, match="statistics from which SparseCoder learns are sums"):
         Distributed(SparseCoder(5, **FAST), sync_every=2).fit(X)
 
 

@@ -203,6 +203,17 @@ def test_y_may_be_an_array_of_dask():
     np.testing.assert_array_equal(model.predict_proba(X), expected)
 
 
+def test_y_may_be_a_lazy_frame_and_weights_are_named():
+    polars, model = pytest.importorskip("polars"), StackedAEClassifier(LAYERS, **FAST)
+    weights = 1 + y / 2.0
+    expected = model.fit(X, y, sample_weight=weights).predict_proba(X)
+    table = polars.DataFrame({"y": y, "weight": weights}).lazy()
+    model.fit(X, table.select("y"), sample_weight=weights)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    with pytest.raises(ValueError, match="sample_weight must have one axis; .*frame.'weight'."):
+        model.fit(X, y, sample_weight=table.select("weight"))
+
+
 @pytest.mark.parametrize("place", ["turned", "later", "same", "beside"])
 def test_results_do_not_overwrite_rows_that_are_read_later(place, monkeypatch):
     monkeypatch.setattr("skae.sources._parts._PART_BYTES", 8 * 5 * 10)

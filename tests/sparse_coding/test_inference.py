@@ -212,6 +212,17 @@ def test_sparse_rows_have_the_same_codes(problem):
     np.testing.assert_array_equal(bounds, gaps)
 
 
+@pytest.mark.parametrize("algorithm", ["homotopy", "cd", "fista", "ista"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_positive_codes_are_not_negative(algorithm, dtype):
+    """Not even by rounding, where several codes become 0 at once, as they do among whole numbers."""
+    rng = np.random.default_rng(0)
+    atoms = rng.integers(-1, 2, (12, 5)).astype(dtype)
+    X = rng.integers(-2, 3, (200, 5)).astype(dtype)
+    codes, _ = infer_codes(X, Lasso(atoms, 0.1, positive=True), algorithm=algorithm, tol=1e-4)
+    assert codes.min() == 0 < codes.max()
+
+
 @pytest.mark.slow
 def test_rounding_bends_no_path():
     """Hardly sparse codes of nearly parallel atoms in float32, where steps of the path are lost in rounding."""
