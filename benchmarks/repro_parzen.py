@@ -19,13 +19,14 @@ their last states.
 The size of the noise is chosen without test images: of sizes with at most 2% of junk (see below) after 1000 steps, the
 one with the largest smallest class; if there is none, the one with the least junk. The contraction was chosen in the
 same way and by eye, with 500 units and 20,000 images: with less of it chains leave the data, and with more they end in
-few classes. Layers that are trained together, or have tanh units, end in blobs.
+few classes. Chains of layers that were trained together end in blobs.
 
 Parzen scores mislead: k-means centers beat real data (Theis et al. 2016), and samples that are unlike any image hardly
 lower the score. The other columns are the fraction of samples that are farther from all training images than 99% of
 held-out ones are (``junk``, by the angle between images, since blank ones would otherwise be close to all thin
-strokes; ``blobs`` of CAE-2, by their distance, since the angle to thick strokes is small); the smallest fraction of a class (1-NN); the mean distance of a sample from the start of its chain, and that
-of two training images; and the steps after which the correlation with a state falls below 1/e (``memory``).
+strokes; ``blobs`` of CAE-2 by their distance, since the angle to thick strokes is small); the smallest fraction of a
+class (1-NN); the mean distance of a sample from the start of its chain, and that of two training images; and the steps
+after which the correlation with a state falls below 1/e (``memory``).
 
     python benchmarks/repro_parzen.py --data DIR [--epochs 30] [--samples 10000]
 
