@@ -31,7 +31,7 @@ after which the correlation with a state falls below 1/e (``memory``).
     python benchmarks/repro_parzen.py --data DIR [--epochs 30] [--samples 10000]
 
 ``repro_parzen_greedy.txt`` and its sheets are from an earlier form of this benchmark, with the greedy stack of masking
-denoisers, a DBN and isotropic noise; the latter two have not been run in the present form.
+denoisers, and chains of the highest contractive layer alone.
 
 Each row is kept in ``repro_parzen.jsonl`` and skipped when the script is started again; layers have checkpoints. Sheets
 of samples are ``repro_parzen_*.png``: each row is a chain, from its start to step 1000.
