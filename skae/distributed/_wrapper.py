@@ -182,9 +182,8 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         fitted = getattr(self, "estimator_", None)
         if not goes_on or type(fitted) is not type(estimator):
             return estimator
-        return fitted_copy(fitted).set_params(
-            **estimator.get_params(deep=False)
-        )  # it stays if this fails
+        # A copy, since the fitted one stays if this fails.
+        return fitted_copy(fitted).set_params(**estimator.get_params(deep=False))
 
     def _fit(self, method, estimator, X, y, sample_weight):
         client = client_or_default(self.client, self.timeout)

@@ -35,10 +35,8 @@ def pre_activations(params, z):
 
 def energies_at(model, z, a):
     """Return E at z, in multiples of the noise, from the pre-activations a."""
-    integral, deviations = (
-        INTEGRALS[model.network.activation_names[0]],
-        z - model.params.decoder_biases[0],
-    )
+    integral = INTEGRALS[model.network.activation_names[0]]
+    deviations = z - model.params.decoder_biases[0]
     with np.errstate(over="ignore", invalid="ignore"):
         energies = _differences(integral, deviations, a)
         far = np.isnan(energies)  # both terms are infinite, as those of products may be
