@@ -73,6 +73,8 @@ def content(value):
 
 def _content(value, above):
     """Return the content of a part of the values ``above``, one of which may be the part itself."""
+    if isinstance(value, np.generic):
+        value = value.item()  # np.float64(0.1), as of np.logspace, is 0.1
     if isinstance(value, (*_PLAIN, np.generic)):
         return repr(value)
     if any(value is each for each in above):

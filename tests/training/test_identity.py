@@ -112,6 +112,18 @@ def test_content_is_what_a_value_is_made_of(first, other):
     assert content(first) == content(copy.deepcopy(first))
 
 
+@pytest.mark.parametrize("number", [2, 0.1, True, "a", 1j])
+def test_numbers_of_numpy_are_numbers(number):
+    assert content(np.array([number])[0]) == content(number)
+
+
+def test_a_number_of_numpy_resumes_and_goes_on(tmp_path):
+    options = {"checkpoint": tmp_path / "state.npz", "resume": True, **FAST}
+    ContractiveAE(np.int64(5), contraction=np.float64(0.5), **options).fit(X)
+    model = ContractiveAE(5, contraction=0.5, **options).fit(X)
+    assert model.set_params(n_components=np.int64(5), resume=False).partial_fit(X).n_iter_ == 3
+
+
 def _defined(body):
     """Return an instance of a class that is known by the same name each time."""
     names = {"Adam": Adam, "__name__": "users_module"}
