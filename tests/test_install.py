@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -119,19 +120,25 @@ def copied(tmp_path_factory):
     return {"folder": folder, "cache": cache, "options": options, "first": first}
 
 
+@contextmanager
+def _changed_helper(copied):
+    """Let exp(-x) be 1 for all x >= 0 within the block."""
+    helpers = copied["folder"] / "skae" / "_kernels" / "elementary.py"
+    text = helpers.read_text()
+    assert "low, high = np.float32(-87.0)" in text
+    helpers.write_text(text.replace("np.float32(-87.0)", "np.float32(0.0)"))
+    try:
+        yield
+    finally:
+        helpers.write_text(text)
+
+
 @pytest.mark.slow
 def test_a_changed_helper_is_compiled_anew(copied):
     """Numba looks at the file of a kernel only; its helpers, which are inlined, stand in another one."""
     assert float(copied["first"].stdout) == pytest.approx(0.6224593, rel=1e-6)
-    helpers = copied["folder"] / "skae" / "_kernels" / "elementary.py"
-    text = helpers.read_text()
-    assert "low, high = np.float32(-87.0)" in text
-    # exp(-x) is 1 then for all x >= 0.
-    helpers.write_text(text.replace("np.float32(-87.0)", "np.float32(0.0)"))
-    try:
+    with _changed_helper(copied):
         assert float(_run(SIGMOID, **copied["options"]).stdout) == pytest.approx(0.5)
-    finally:
-        helpers.write_text(text)
 
 
 @pytest.mark.slow
@@ -152,6 +159,33 @@ def test_a_damaged_cache_is_replaced(copied, damage):
     assert result.stdout == expected, result.stderr
     assert _run(SIGMOID, **options).stdout == expected
     assert any(len(path.read_bytes()) > 100 for path in files)
+
+
+def _exchange(cache):
+    """Exchange the two files of each kernel that has two in a cache."""
+    for second in cache.rglob("*.2.nbc"):
+        first = second.with_name(second.name.replace(".2.nbc", ".1.nbc"))
+        contents = first.read_bytes(), second.read_bytes()
+        second.write_bytes(contents[0])
+        first.write_bytes(contents[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", ["kernels", "types"])
+def test_machine_code_of_others_is_not_taken(copied, other, tmp_path):
+    """Two processes that compile at the same time may write to a file of the same name."""
+    environment = {**copied["options"]["env"], "NUMBA_CACHE_DIR": str(tmp_path)}
+    options = {**copied["options"], "env": environment}
+    expected = _run(SIGMOID, **options).stdout
+    if other == "types":
+        _run(SIGMOID.replace("float32", "float64"), **options)
+    else:
+        with _changed_helper(copied):
+            assert _run(SIGMOID, **options).stdout != expected
+    _exchange(tmp_path)
+    for _ in range(2):
+        result = _run(SIGMOID, **options)
+        assert result.stdout == expected, result.stderr
 
 
 @pytest.mark.slow

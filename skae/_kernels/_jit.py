@@ -3,11 +3,13 @@
 import hashlib
 import logging
 import os
+import pickle
 from functools import cache
 from pathlib import Path
 
 from numba import config, njit
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.serialize import dumps
 
 from .._version import __version__
 
@@ -38,8 +40,27 @@ def kernel(function):
     return compiled
 
 
+class _Checked(CompileResultCacheImpl):
+    """Machine code with its hash, as damaged code may end the process.
+
+    The hash covers the kernel files, since another version that compiles at the same time may write to the same file.
+    """
+
+    def reduce(self, result):
+        content = dumps(super().reduce(result))
+        return _hash(content), content
+
+    def rebuild(self, target_context, reduced):
+        expected, content = reduced
+        if _hash(content) != expected:
+            raise ValueError("damaged, or code of other kernels")
+        return super().rebuild(target_context, pickle.loads(content))
+
+
 class _KernelCache(FunctionCache):
     """Machine code on disk, valid for the current state of all kernel files, since a kernel may inline others."""
+
+    _impl_class = _Checked
 
     def _index_key(self, signature, codegen):
         return (*super()._index_key(signature, codegen), __version__, _state_of_kernels())
@@ -48,6 +69,8 @@ class _KernelCache(FunctionCache):
         """Return the machine code, or None if it is missing or unreadable; announce the compilation once."""
         try:
             found = super().load_overload(signature, target_context)
+            if found is not None and found.signature.args != tuple(signature):
+                raise ValueError("code of other types, which a process wrote at the same time")
         except Exception:
             self._start_anew()
             found = None
@@ -75,6 +98,11 @@ def _announce_compilation():
     logging.getLogger("skae").warning(
         "Compiling numba kernels that were not used before on this machine, once for each version of skae; this takes seconds."
     )
+
+
+def _hash(content):
+    """Return a hash of machine code and of the kernel files that it comes from."""
+    return hashlib.sha256(_state_of_kernels().encode() + content).hexdigest()
 
 
 @cache
