@@ -120,6 +120,21 @@ def copied(tmp_path_factory):
     return {"folder": folder, "cache": cache, "options": options, "first": first}
 
 
+@pytest.mark.slow
+def test_a_full_disk_keeps_machine_code_in_memory(copied, tmp_path):
+    """Files may have 2000 bytes, which is less than that of any kernel."""
+    resource = pytest.importorskip("resource")
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    environment = {**copied["options"]["env"], "NUMBA_CACHE_DIR": str(tmp_path)}
+    result = _run(SIGMOID, **{**copied["options"], "env": environment}, preexec_fn=limit)
+    assert result.stdout == copied["first"].stdout, result.stderr
+    assert not list(tmp_path.rglob("*.tmp.*"))
+
+
 @contextmanager
 def _changed_helper(copied):
     """Let exp(-x) be 1 for all x >= 0 within the block."""

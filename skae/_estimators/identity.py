@@ -33,16 +33,21 @@ def identity(estimator, problem, fixed=()):
     fixed : sequence of str
         Parameters in ``_FREE`` that must not change in this training.
     """
+    data = problem.X, problem.sample_weight, problem.targets, problem.rows
+    data = joblib.hash([_in_c_order(each) for each in data])
+    known = {"skae": __version__, "class": _name(type(estimator)), "X": data, **_given(estimator)}
+    objective = {name: content(value) for name, value in problem.objective.identity.items()}
+    return {**known, **described(estimator, fixed), **averages(), **objective}
+
+
+def described(estimator, fixed=()):
+    """Return the class of an estimator, the :func:`content` of its parameters but those in ``_FREE``, and its seeds."""
     params = {
         name: content(value)
         for name, value in estimator.get_params().items()
         if name.rpartition("__")[2] not in _FREE.difference(fixed)
     }
-    data = problem.X, problem.sample_weight, problem.targets, problem.rows
-    data = joblib.hash([_in_c_order(each) for each in data])
-    known = {"skae": __version__, "class": _name(type(estimator)), "X": data}
-    objective = {name: content(value) for name, value in problem.objective.identity.items()}
-    return {**known, **_given(estimator), **params, **seeds(estimator), **averages(), **objective}
+    return {"class": _name(type(estimator)), **params, **seeds(estimator)}
 
 
 def seeds(estimator):

@@ -94,6 +94,11 @@ class LayersInTraining:
         """Return what the layer at ``start`` learns from, codes of X above the first one, and its weights."""
         return (self.codes(start), self.data.sample_weight) if start else self.data.for_part()
 
+    def below(self, start):
+        """Return activations and parameters of the network below its layer ``start``."""
+        names, params = self.model.network.activation_names, self.model.params
+        return [names[:start], params.encoder_weights[:start], params.encoder_biases[:start]]
+
     def begin(self, layer, start):
         """Let the layer check its training data; return its ``Problem`` and first state."""
         training = layer.layer_training()

@@ -76,6 +76,7 @@ def _fit_with_noise_below(layers, layer, start):
         network.encode(network.views(flat.like(rows)), rows, out=out, n_layers=start)
 
     rows, weights = layers.rows, layers.data.sample_weight
-    problem = Problem(OnCodes(problem.objective, rows.shape[1], encode), rows, weights)
+    objective = OnCodes(problem.objective, rows.shape[1], encode, layers.below(start))
+    problem = Problem(objective, rows, weights)
     problem.callback_X = partial(layers.codes, start)
     layer.layer_training().train(problem, state)

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._estimators.callbacks import Callbacks, end_callbacks
-from .._estimators.identity import seeds
+from .._estimators.identity import described
 from .._estimators.needs import changed_parameters
 from .._estimators.training import TrainedModel
 from .._protocols import Observer
@@ -35,8 +35,8 @@ def pretrain_simultaneously(layers, checkpoint, resume):
     objectives, states = _begin_all(layers)
     together = Layerwise(objectives, layers.noise_below)
     for number, (_, layer, _) in enumerate(layers):
-        own = seeds(layer).items()
-        together.identity |= {f"{name} of layer {number}": seed for name, seed in own}
+        own = described(layer).items()
+        together.identity |= {f"{name} of layer {number}": value for name, value in own}
     trainer = _joint_training(layers, together, checkpoint, resume)
     flat = np.concatenate([state.params for state in states])
     state = TrainingState(flat, trainer.solver.start(flat), states[0].rng, states[0].seed)

@@ -71,12 +71,15 @@ class OnCodes(TrainingObjective):
         Width of the rows.
     encode : callable
         ``encode(rows, out)`` fills ``out`` with codes.
+    below : sequence, default=()
+        Activations and parameters of the layers below, by which a checkpoint knows them.
     """
 
-    def __init__(self, objective, n_features, encode):
+    def __init__(self, objective, n_features, encode, below=()):
         self.objective, self.n_features, self.encode = objective, n_features, encode
         self.monitors_loss, self.observers = objective.monitors_loss, objective.observers
-        self.can_be_captured, self.identity = objective.can_be_captured, objective.identity
+        self.can_be_captured = objective.can_be_captured
+        self.identity = {**objective.identity, "layers below": below}
 
     def draw(self, n_samples, rng):
         """Return the random numbers of a step on ``n_samples`` samples, in int64."""
@@ -109,6 +112,7 @@ class Layerwise(TrainingObjective):
         self.observers = [each for objective in objectives for each in objective.observers]
         parts = [each.identity.items() for each in objectives]
         self.identity = {f"{name} {n}": each for n, part in enumerate(parts) for name, each in part}
+        self.identity["noise below"] = noise_below
 
     @property
     def ends(self):

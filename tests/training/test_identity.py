@@ -321,6 +321,44 @@ def test_parts_of_parts_whose_seeds_are_drawn_resume_their_own_checkpoints(name,
     np.testing.assert_array_equal(second, first)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "options"),
+    [
+        (ContractiveAE(4, contraction=0.9, **FAST), AutoEncoder(3, **FAST), {}),
+        (AutoEncoder(4, **FAST), AutoEncoder(3, **FAST), {}),
+        (ContractiveAE(4, contraction=0.1, **FAST), DenoisingAE(3, corruption_level=0.5, **FAST), {}),
+        (ContractiveAE(4, contraction=0.1, **FAST), AutoEncoder(3, weight_decay=0.3, **FAST), {}),
+        (ContractiveAE(4, contraction=0.1, **FAST), AutoEncoder(3, **FAST), {"corrupted": "input"}),
+    ],
+)  # fmt: skip
+def test_layers_that_are_trained_at_once_are_compared(low, high, options, tmp_path):
+    path = {"schedule": "simultaneous", "checkpoint": tmp_path / "state", "random_state": 0}
+    layers = [
+        ("low", ContractiveAE(4, contraction=0.1, **FAST)),
+        ("high", AutoEncoder(3, **FAST)),
+    ]
+    StackedAE(layers, **path).fit(X)
+    StackedAE(layers, **path, resume=True).fit(X)
+    with pytest.raises(ValueError, match="belongs to another training"):
+        StackedAE([("low", low), ("high", high)], **path, resume=True, **options).fit(X)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"weight_decay": 0.2}, {"corruption_level": 0.5}, {"corruption": "gaussian"}]
+)
+def test_layers_below_that_see_noise_are_compared(changes, tmp_path):
+    layers = [(name, DenoisingAE(4, **FAST)) for name in ("low", "high")]
+    path = {"corrupted": "input", "checkpoint": tmp_path / "state", "random_state": 0}
+    StackedAE(layers, **path).fit(X)
+    (tmp_path / "state.low").unlink()
+    StackedAE(layers, **path, resume=True).fit(X)
+    (tmp_path / "state.low").unlink()
+    other = clone(StackedAE(layers, **path, resume=True))
+    other.set_params(**{f"low__{name}": value for name, value in changes.items()})
+    with pytest.raises(ValueError, match="belongs to another training: layers below differs"):
+        other.fit(X)
+
+
 def test_seeds_of_all_layers_that_are_trained_at_once_are_compared(tmp_path):
     layers = [(name, AutoEncoder(3, **FAST)) for name in ("low", "high")]
     options = {"schedule": "simultaneous", "checkpoint": tmp_path / "state", "resume": True}
