@@ -49,6 +49,7 @@ class TrainedModel(CallbackSupportMixin):
     _validate_params = validate_params
     _as_part = AsPart()
     _learned_afterwards: ClassVar[tuple] = ()  # names of attributes that a new training discards
+    _title = None  # what warnings and printed lines call it, unless by its class
     _warned_of_drift = False  # whether of later rows that are unlike the first ones
     solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3
@@ -224,7 +225,8 @@ class TrainedModel(CallbackSupportMixin):
 
     def _warn(self, problem, state, solver, n_before, max_epochs):
         """Warn if the loss rose or is useless, or if training ended at ``max_iter`` before it converged."""
-        name, has_rate = type(self).__name__, "learning_rate_init" in self.get_params(deep=False)
+        name = self._title or type(self).__name__
+        has_rate = "learning_rate_init" in self.get_params(deep=False)
         if problem.constant_loss is not None and state.loss_curve:
             warn_of_useless_outputs(state.loss_curve[-1], problem.constant_loss, name)
         if not problem.monitors_loss:
@@ -322,7 +324,7 @@ class TrainedModel(CallbackSupportMixin):
     def _reporters(self, rows, max_epochs=None):
         if not self.verbose:
             return []
-        name = type(self).__name__
+        name = self._title or type(self).__name__
         if self._as_part.name is not None:
             name = f"{self._as_part.name}: {name}"
         return [Verbose(name, len(rows), int(self.verbose), max_epochs)]

@@ -132,6 +132,8 @@ class _AfterEpochs(Observer):
 class _JointTraining(TrainedModel, BaseEstimator):
     """The training of several layers at once."""
 
+    _title = "Training of all layers"
+
     def n_epochs(self, problem):
         """Return the maximum number of epochs of the training."""
         return self._n_epochs(problem)

@@ -199,6 +199,9 @@ def test_layers_and_joint_training_are_told_by_name():
         StackedAEClassifier(layers, **slow).fit(IRIS, SPECIES)
     with pytest.warns(ConvergenceWarning, match="StackedAE stopped at max_iter=5"):
         StackedAE(layers, fine_tune="reconstruction", **slow).fit(IRIS)
+    at_once = [(name, clone(layer).set_params(learning_rate="constant")) for name, layer in layers]
+    with pytest.warns(ConvergenceWarning, match="^Training of all layers stopped at max_iter=5"):
+        StackedAE(at_once, schedule="simultaneous").fit(IRIS)
     _silent(StackedAE(layers, fine_tune="reconstruction", **FAST), IRIS)
 
 
