@@ -192,7 +192,7 @@ def test_images_are_cleaned_by_an_estimator(coder):
         denoise(X, SparseCoder(2, max_iter=1).fit(X[:, :4]), (2, 2, 1))
 
 
-@pytest.mark.parametrize("images", [0, np.float32(1), [], object])
+@pytest.mark.parametrize("images", [0, np.float32(1), [], object, scipy.sparse.eye(9).tocsr()])
 def test_images_are_a_list(images):
     with pytest.raises(ValueError, match="images must be a list of at least one"):
         make_rectangles(5, images=images)

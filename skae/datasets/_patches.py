@@ -1,6 +1,7 @@
 """Image patches for backgrounds."""
 
 import numpy as np
+from scipy.sparse import issparse
 
 _LEAST_DEVIATION = 0.1  # of a textured patch; the paper only says that others were left out
 _MOST_ROUNDS = 100
@@ -27,7 +28,7 @@ def textured_patches(images, side, n_samples, rng):
     ValueError
         If an image is too small or out of range, or if the images have hardly any texture.
     """
-    if not (hasattr(images, "__len__") and len(images)):
+    if issparse(images) or not (hasattr(images, "__len__") and len(images)):
         raise ValueError(f"images must be a list of at least one gray image; got {images!r}.")
     for image in images:
         _check_numbers(image)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from scipy.sparse import issparse
 from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn.utils import check_random_state, check_scalar, gen_batches
 
@@ -117,7 +118,7 @@ def sample_patches(
     rng = check_random_state(random_state)
     check_scalar(n_patches, "n_patches", Integral, min_val=1)
     patch_size = pair(patch_size, "patch_size")
-    is_list = hasattr(images, "__len__") and hasattr(images, "__iter__")
+    is_list = hasattr(images, "__len__") and hasattr(images, "__iter__") and not issparse(images)
     if not is_list or not len(images) or any(np.ndim(image) < 2 for image in images):
         raise ValueError("images must be a list of at least one image: [image] for a single one.")
     images = [_checked_image(image, f"images[{k}]", patch_size) for k, image in enumerate(images)]
