@@ -264,7 +264,8 @@ def _log_densities(samples, X, sigmas, block_size):
         log_sums = share_items(log_sums, list(gen_batches(len(X), block_size)))
     log_constants = np.log(len(samples)) + X.shape[1] * np.log(sigmas * np.sqrt(2 * np.pi))
     densities = np.concatenate(log_sums, axis=1) - log_constants[:, np.newaxis]
-    if not np.isfinite(densities).all():
+    # Their squares, of which the standard error is made, must be numbers too.
+    if not (np.abs(densities) < np.sqrt(np.finfo(np.float64).max) / len(X)).all():
         raise ValueError(
             f"Log-densities are not finite in {samples.dtype} with sigma between {sigmas.min():.3g} and "
             f"{sigmas.max():.3g}: scale samples and data, or take a sigma that is nearer to their distances."
@@ -282,7 +283,8 @@ def _log_sums(x, samples, half_norms, precisions, block_size):
         lower, highest = highest, np.maximum(highest, exponents.max(axis=1))
         totals *= np.exp(np.outer(precisions, lower - highest))
         add_exponentials(exponents, highest.astype(x.dtype), precisions.astype(x.dtype), totals)
-    return np.log(totals) + np.outer(precisions, highest - _half_norms(x))
+    # Minus half the least squared distance, which rounding may make positive.
+    return np.log(totals) + np.outer(precisions, np.minimum(highest - _half_norms(x), 0))
 
 
 def _half_norms(rows):

@@ -205,10 +205,17 @@ def test_moments_and_normalizers_that_are_no_numbers_are_refused():
         machine.log_partition(n_runs=5, n_temperatures=20, random_state=0)
 
 
-@pytest.mark.parametrize("sigma", [1e-300, 1e-160, 1e300])
+@pytest.mark.parametrize("sigma", [1e-300, 1e-160, 1e-100, 1e300])
 def test_kernels_that_are_no_numbers_are_refused(sigma):
     with pytest.raises(ValueError, match="Log-densities are not finite.*sigma"):
         parzen_log_likelihood(X[:20], X[20:], sigma)
+
+
+def test_a_kernel_is_nowhere_higher_than_at_its_center():
+    """Rounding made squared distances negative, and so densities at a training row as large as one likes."""
+    sigma = 1e-12
+    values = parzen_log_likelihood(X, X, sigma).log_likelihoods
+    assert values.max() <= -4 * np.log(sigma * np.sqrt(2 * np.pi))
 
 
 def test_squares_beyond_the_range_of_numbers_are_refused_without_training():
