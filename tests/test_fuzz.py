@@ -12,6 +12,8 @@ import time
 import warnings
 from numbers import Integral, Real
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import scipy.sparse
@@ -34,12 +36,15 @@ from skae import (
     generative,
     images,
     manifold,
+    plotting,
+    sources,
 )
 from skae._compat import HasMethods, Interval, StrOptions
 from skae.generative import EnergyAE
 from skae.io import load, save
 from skae.training import LBFGS, SGD, Adam
 
+matplotlib.use("Agg")
 ESTIMATORS = {
     each.__name__: each
     for module in (skae, generative, manifold, images)
@@ -328,8 +333,20 @@ ARGUMENTS = {
     **dict.fromkeys(["sigma", "tol", "step_size", "radius", "margin", "floor", "corruption_level", "output_noise"], SIZES),
     "random_state": [0, 1, None],
     "n_jobs": [1, 2, None],
-    "model": MODELS,
-    "coder": MODELS,
+    **dict.fromkeys(["n_filters", "n_values", "n_bins", "n_features", "n_states"], SEVERAL),
+    **dict.fromkeys(["model", "estimator", "coder"], MODELS),
+    **dict.fromkeys(["ax", "out", "folder", "to_words"], [None]),
+    **dict.fromkeys(["im_kw", "line_kw", "scatter_kw"], [None, {}, {"alpha": 0.5}]),
+    "sampler": [generative.sample_walkback, generative.sample_chain],
+    "image_shape": [(3, 3), None, (9, 1), (2, 2), (3,), "a"],
+    "components": [None, (0, 1), (0, 9), (0,), "ab"],
+    "features": [None, [0, 1], [-1], [], [0.5]],
+    "steps": [(-1, 1), (2,), (), (np.nan,), 1.0],
+    "words": [None, [f"w{i}" for i in range(N_COLUMNS)], ["a"]],
+    "label": [None, "a"],
+    "cmap": ["gray", None],
+    "method": ["transform", "reconstruct", "predict", "fit", 3],
+    "allow_nan": [False, True],
     "covariance": ["jacobian", "isotropic", "full"],
     "corruption": [None, "masking", "swap", "gaussian", "salt_and_pepper", "all"],
     "start": [None, np.zeros((3, N_COLUMNS))],
@@ -347,6 +364,8 @@ FUNCTIONS = {
     for name in module.__all__
     if inspect.isfunction(function := getattr(module, name)) and name != "fetch_mnist"
 }
+FUNCTIONS |= {"apply": sources.apply, "gather": sources.gather}
+FUNCTIONS |= {name: getattr(plotting, name).from_estimator for name in plotting.__all__}
 
 
 @pytest.fixture(scope="module")
@@ -359,7 +378,9 @@ def fitted_models():
 
 
 def _flat(result):
-    """Return the arrays of a result, which may be a tuple or dict of such or a generator."""
+    """Return the arrays of a result, which may be a tuple or dict of such, a generator or a display."""
+    if hasattr(result, "figure_"):
+        result = [each for each in vars(result).values() if isinstance(each, np.ndarray)]
     if isinstance(result, dict):
         result = result.values()
     if (
@@ -375,6 +396,8 @@ def _arguments(rng, function):
     """Return random arguments; most are likely ones."""
     arguments = {}
     for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            continue
         if parameter.default is inspect.Parameter.empty or rng.random() < 0.4:
             choices = ARGUMENTS[name]
             likely = choices[: 1 + (len(choices) + 1) // 2] if rng.random() < 0.8 else choices
@@ -388,7 +411,9 @@ def _arguments(rng, function):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_functions(name, n_tries, first_seed, fitted_models):
-    function, names = FUNCTIONS[name], {*inspect.signature(FUNCTIONS[name]).parameters, *DATA_NAMES}
+    function = FUNCTIONS[name]
+    # Those of a display's sampler, and of the functions that it calls with its estimator, too.
+    names = {*inspect.signature(function).parameters, *DATA_NAMES, "model", "sigma", "corruption"}
     for seed in range(first_seed, first_seed + n_tries):
         arguments = _arguments(np.random.default_rng(seed), function)
         try:
@@ -399,6 +424,7 @@ def test_functions(name, n_tries, first_seed, fitted_models):
             assert named, f"seed {seed}: {name}(**{arguments}) says {error}"
         except Exception as error:
             raise AssertionError(f"seed {seed}: {name}(**{arguments})") from error
+        plt.close("all")
 
 
 @pytest.mark.slow
