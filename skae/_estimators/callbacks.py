@@ -1,6 +1,6 @@
 """The bridge from the training loop to scikit-learn's callbacks (1.9 and later)."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from .._compat import callback_management_context
@@ -92,6 +92,12 @@ def end_callbacks(estimator):
     """Tear the callbacks of a fit down, as scikit-learn does where it ends."""
     with callback_management_context(estimator):
         pass
+
+
+def end_callbacks_again(estimator):
+    """Tear down what an interrupted :func:`end_callbacks` left; callbacks that it had torn down may raise."""
+    with suppress(Exception):
+        end_callbacks(estimator)
 
 
 @contextmanager

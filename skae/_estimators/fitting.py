@@ -33,7 +33,7 @@ from .._threads import team
 from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y, in_memory, only_y
 from ..training.loop import DivergenceError
-from .callbacks import end_callbacks, is_reporting
+from .callbacks import end_callbacks, end_callbacks_again, is_reporting
 from .devices import check_library, dispatched
 from .reading import errors_of, refuse_unlike_numbers, validated
 
@@ -81,8 +81,8 @@ class unchanged_on_error:
             raise
         finally:
             if error is not None:
-                if self._has_callbacks:  # again, if Ctrl-C came in between
-                    end_callbacks(self._estimator)
+                if self._has_callbacks:
+                    end_callbacks_again(self._estimator)
                 self._restore(error)
 
     def _restore(self, error):

@@ -223,3 +223,43 @@ def test_progress_bars_of_layers_end(model):
         layer.set_callbacks(callback.ProgressBar())
     model.fit(X, y)
     assert _n_awaited() == before
+
+
+class _TornDown(Recorder):
+    """A callback whose teardown first raises ``errors``."""
+
+    def __init__(self, *errors):
+        super().__init__(None)
+        self.errors = list(errors)
+
+    def teardown(self, estimator, context):
+        """End, unless there is an error left."""
+        if self.errors:
+            raise self.errors.pop(0)
+        super().teardown(estimator, context)
+
+
+INTERRUPTED = {
+    "model": lambda *callbacks: AutoEncoder(2, **SHORT).set_callbacks(*callbacks),
+    "layer above noise": lambda *callbacks: StackedAE(
+        [LAYERS[0], ("high", AutoEncoder(3, **SHORT).set_callbacks(*callbacks))], corrupted="input"
+    ),
+    "layers at once": lambda one, other: StackedAE(
+        [
+            ("low", DenoisingAE(4, **SHORT).set_callbacks(one)),
+            ("high", AutoEncoder(3, **SHORT).set_callbacks(other)),
+        ],
+        schedule="simultaneous",
+    ),
+}
+
+
+@pytest.mark.parametrize("make", INTERRUPTED.values(), ids=INTERRUPTED)
+@pytest.mark.parametrize("later", [(), (KeyError("already ended"),)], ids=["", "second error"])
+def test_an_interrupted_teardown_is_made_up_for(make, later):
+    """A ``ProgressBar`` that is not torn down never lets the process end; one that is raises KeyError the second time."""
+    interrupted, other = _TornDown(KeyboardInterrupt(), *later), _TornDown()
+    with pytest.raises(KeyboardInterrupt):
+        make(interrupted, other).fit(X)
+    assert other.n_torn_down >= other.n_set_up == 1
+    assert not interrupted.errors and interrupted.n_torn_down == (0 if later else 1)
