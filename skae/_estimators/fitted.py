@@ -238,8 +238,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # Not by transform, which may return a data frame.
         codes = to_numpy(self._by_block(X, Model.encode, self.n_components_, method="report"))
         singular_values = to_numpy(self.singular_values(X))
-        with np.errstate(under="ignore"):
-            jacobian_norm = float(np.sqrt((singular_values**2).sum(axis=1)).mean())
+        jacobian_norm = float(np.sqrt((singular_values**2).sum(axis=1)).mean())
         return Bunch(
             saturation=float(np.mean((codes < 0.05) | (codes > 0.95))),
             jacobian_norm=jacobian_norm,

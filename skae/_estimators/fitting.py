@@ -1,6 +1,5 @@
 """Steps of every ``fit`` besides training: validation, sample weights, attributes after errors."""
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -55,25 +54,21 @@ class unchanged_on_error:
     """
 
     def __init__(self, estimator, n_threads=None, learned="_state"):
-        self._estimator, self._learned, self._within = estimator, learned, ExitStack()
-        self._n_threads, self._before = n_threads, vars(estimator).copy()
+        self._estimator, self._learned, self._team = estimator, learned, team(n_threads)
+        self._before = vars(estimator).copy()
         # Those of an outer fit, in which this is a part of the work, go on.
         self._has_callbacks = "_skl_callbacks" in self._before and not is_reporting(self._before)
 
     def __enter__(self):
         try:
-            # The end first, since Ctrl-C may come as the team has begun.
-            threads = self._within.push(team(self._n_threads))
-            threads.__enter__()
-            # Underflow is harmless, and numpy ignores it unless users change its settings.
-            self._within.enter_context(np.errstate(under="ignore"))
+            self._team.__enter__()
         except BaseException:  # Ctrl-C, after which __exit__ is not called
-            self._within.close()
+            self._team.__exit__()
             raise
 
     def __exit__(self, _, error, __):
         try:
-            self._within.close()
+            self._team.__exit__()
             if self._has_callbacks:
                 end_callbacks(self._estimator)
         except BaseException as late:  # Ctrl-C, or an error of a callback
@@ -309,15 +304,14 @@ def by_block(X, function, width, block=BLOCK, prototype=None):
         out = np.empty((X.shape[0], *shape), X.dtype)
     # Rows, inputs of the network, and results.
     block = rows_at_once(block, 2 * X.shape[1] + int(np.prod(shape)), np.dtype(dtype_name(X)))
-    with np.errstate(under="ignore"):  # harmless, as in a fit
-        for rows in gen_batches(X.shape[0], block):
-            x = X[rows, ...] if is_array(X) else dense(X[rows])
-            if prototype is None or not is_numpy(x):
-                results = function(x)
-                with np.errstate(over="ignore"):  # of sums in float64, of float32 rows
-                    out[rows, ...] = results
-            else:
-                out[rows] = to_numpy(function(like(x, prototype)))
+    for rows in gen_batches(X.shape[0], block):
+        x = X[rows, ...] if is_array(X) else dense(X[rows])
+        if prototype is None or not is_numpy(x):
+            results = function(x)
+            with np.errstate(over="ignore"):  # of sums in float64, of float32 rows
+                out[rows, ...] = results
+        else:
+            out[rows] = to_numpy(function(like(x, prototype)))
     return out
 
 

@@ -18,6 +18,7 @@ from .._compat import (
 )
 from .._typing import Estimator, dataclass_transform
 from .doc_links import linked
+from .underflow import quiet_methods
 from .versions import versioned
 
 Class = TypeVar("Class")
@@ -35,7 +36,8 @@ def estimator(cls: type[Class]) -> type[Class]:
     Fields are keyword-only unless they say otherwise. A base class without such a docstring keeps the order of its
     fields.
     """
-    cls = linked(versioned(dataclass(kw_only=True, eq=False, repr=False)(cls)))
+    cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
+    cls = linked(versioned(quiet_methods(cls)))
     if getattr(cls, "set_params", None) is BaseEstimator.set_params:
         cls.set_params = set_params
     names, fields = documented(cls), cls.__dataclass_fields__

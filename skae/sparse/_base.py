@@ -283,8 +283,7 @@ class BaseCoder(
         codes = checked_codes(self, X, self._n_features_out, dtype)
         if self.split_sign:
             codes = codes[:, : self._n_atoms] - codes[:, self._n_atoms :]
-        with np.errstate(under="ignore"):
-            return codes @ self._atoms_like(codes)
+        return codes @ self._atoms_like(codes)
 
     def reconstruct(self, X: MatrixLike) -> FloatArray:
         """Return the reconstruction of each sample: the weighted sum of atoms of its code.
@@ -300,8 +299,7 @@ class BaseCoder(
             Reconstructions, on the scale of X.
         """
         X = self._validated(X, "reconstruct")
-        with np.errstate(under="ignore"):
-            return self._codes(X, True) @ self._atoms_like(X)
+        return self._codes(X, True) @ self._atoms_like(X)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return minus half the squared reconstruction error of each sample, summed over features.
@@ -322,9 +320,8 @@ class BaseCoder(
             return -0.5 * row_products(errors, errors)
         codes, scores = self._codes(X, True), np.empty(X.shape[0], X.dtype)
         for rows in gen_batches(len(scores), rows_at_once(BLOCK, 2 * X.shape[1], X.dtype)):
-            with np.errstate(under="ignore"):
-                errors = dense(X[rows]) - codes[rows] @ self._atoms
-                scores[rows] = -0.5 * np.einsum("ij,ij->i", errors, errors)
+            errors = dense(X[rows]) - codes[rows] @ self._atoms
+            scores[rows] = -0.5 * np.einsum("ij,ij->i", errors, errors)
         return scores
 
     def _validated(self, X, method):
