@@ -30,8 +30,8 @@ from .._typing import (
 )
 from ._dictionaries import learned_dictionaries, over_contrast
 from ._encoders import tile_encoders, whitening_matrix
-from ._maps import KINDS, FeatureMaps, pooling_windows
-from ._tiles import check_windows, checked_tiling, tile_numbers
+from ._maps import KINDS, Contrast, FeatureMaps, make_pooling
+from ._tiles import PatchGrid, check_windows, checked_tiling, tile_numbers
 from ._validation import (
     as_floats,
     checked_patch_size,
@@ -230,9 +230,9 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             size = checked_patch_size(self.patch_size, images.shape[1:])
             n_positions = tuple(n - k + 1 for n, k in zip(images.shape[1:], size))
             tiling = checked_tiling(self.tiling, n_positions)
-            grid = {"size": self.pool_size, "stride": self.pool_stride, "grid": self.pool_grid}
-            rows, columns = pooling_windows(n_positions, **grid)
-            check_windows(tiling, rows, columns)
+            windows = {"size": self.pool_size, "stride": self.pool_stride, "grid": self.pool_grid}
+            pooling = make_pooling(self.pooling, n_positions, **windows)
+            check_windows(tiling, pooling.rows, pooling.columns)
             rng = check_random_state(self.random_state)
             dtype = dtype_of(images)
             patches, positions = drawn_patches(images, size, self.n_patches, dtype, rng)
@@ -244,16 +244,11 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             center = self._center(patches)
             whitening = whitening_matrix(self.zca_, center, patches.shape[1])
             self._maps = FeatureMaps(
-                patch_size=size,
-                floor=self.floor_,
-                center=center,
-                encoders=tile_encoders(self, learned, whitening, dtype),
-                tiling=tiling,
-                sigma=self.local_contrast,
-                n_positions=n_positions,
-                rows=rows,
-                columns=columns,
-                pooling=self.pooling,
+                PatchGrid(size, n_positions, tiling),
+                Contrast(self.floor_, center),
+                tile_encoders(self, learned, whitening, dtype),
+                self.local_contrast,
+                pooling,
             )
             self._warn_of_zeros(patches[kept])
         return self
@@ -298,7 +293,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if self.components_ is None:
             return None
         filters = self.components_ if self.zca_ is None else self.components_ @ self.zca_.coloring_
-        return filters.reshape(-1, *self._maps.patch_size, self.image_shape_[2])
+        return filters.reshape(-1, *self._maps.grid.patch_size, self.image_shape_[2])
 
     @property
     def _n_features_out(self):
