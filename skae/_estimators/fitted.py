@@ -25,12 +25,6 @@ from .one_pass import fit_transform
 from .reading import named_array
 
 
-def _decodes(self):
-    if not self._has_decoder:
-        raise AttributeError("A network that was trained to predict has no decoder.")
-    return True
-
-
 def by_block_of_model(self, X, function, width, *, method, check=False, block=BLOCK):
     """Return ``function(model, x)`` for all rows of X, for the public ``method`` of a fitted estimator.
 
@@ -84,6 +78,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Codes.
         """
         return self._by_block(X, Model.encode, self.n_components_, method="transform")
+
+    def _decodes(self):
+        if not self._has_decoder:
+            raise AttributeError("A network that was trained to predict has no decoder.")
+        return True
 
     @available_if(_decodes)
     def inverse_transform(self, X: MatrixLike) -> FloatArray:

@@ -33,7 +33,7 @@ from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y, in_memory, only_y
 from ..training.loop import DivergenceError
 from .callbacks import end_callbacks, is_reporting
-from .devices import check_library, dispatched
+from .devices import check_library, dispatched, in_numpy
 from .reading import errors_of, refuse_unlike_numbers, validated
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
@@ -213,11 +213,15 @@ class FitData:
         return self.X, self.sample_weight
 
 
-def fit_data(estimator, frame, sample_weight):
-    """Return the ``FitData`` of X, as the user gave it, and its weights."""
-    frame = gathered(estimator, frame)
-    X, weights, _ = counted_rows(validated_frame(estimator, frame, dtype=DTYPES), sample_weight)
-    return FitData(X, weights, frame, sample_weight)
+def fit_data(estimator, X, sample_weight, *, dtype=DTYPES, reset=True):
+    """Return the ``FitData`` of X and its weights, as the user gave them; rows are arrays of numpy.
+
+    ``dtype`` and ``reset`` are those of :func:`validated_frame`.
+    """
+    frame = gathered(estimator, X)
+    rows = in_numpy(validated_frame(estimator, frame, dtype=dtype, reset=reset))
+    rows, weights, _ = counted_rows(rows, in_numpy(sample_weight))
+    return FitData(rows, weights, frame, sample_weight)
 
 
 def _checked_weights(sample_weight, rows, dtype):

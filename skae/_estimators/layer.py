@@ -76,8 +76,7 @@ class LayerTraining:
     Parameters
     ----------
     make_units : callable
-        ``make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees the validated ``X``,
-        which the user gave as ``frame``.
+        ``make_units(data)`` returns the ``Units`` in which the network sees the X of a ``FitData``.
     begin : callable
         ``begin(X, sample_weight)`` returns the ``Problem`` of the layer and the ``TrainingState`` before the first
         step.

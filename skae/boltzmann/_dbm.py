@@ -198,8 +198,7 @@ class DBM(
             if isinstance(self._make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
             data = fit_data(self, in_numpy(X), in_numpy(sample_weight))
-            make_units = layers[0][1].layer_training().make_units
-            self._units = make_units(data.X, data.frame, data.sample_weight)
+            self._units = layers[0][1].layer_training().make_units(data)
             self._units.check(data.X, column_names(self, data.X), warns=False)
             self.layers_ = double_weights(ready_layers(layers, self))
             widths = [layer.n_components for _, layer in self.layers_]

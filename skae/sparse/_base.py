@@ -23,12 +23,10 @@ from .._estimators.fitting import (
     BLOCK,
     DTYPES,
     MeanScore,
-    counted_rows,
     dtypes_of_library,
-    gathered,
+    fit_data,
     rows_at_once,
     unchanged_on_error,
-    validated_frame,
     validated_rows,
 )
 from .._estimators.one_pass import fit_transform
@@ -196,7 +194,11 @@ class BaseCoder(
         held_out : bool
             Whether ``train`` may hold out rows, which are no initial atoms then.
         """
-        X, weights, prototype = self._validated_training_data(X, sample_weight, reset=not again)
+        self._check_library(X)
+        dtype = self._atoms.dtype if again else DTYPES
+        data = fit_data(self, X, sample_weight, dtype=dtype, reset=not again)
+        prototype, self._backend = prototype_for(self, data.frame), dispatched(data.frame)
+        X, weights = data.X, data.sample_weight
         if not self._take_given_dictionary(X):
             problem, state = (
                 self._resumed(X, weights) if again else self._begun(X, weights, held_out)
@@ -206,16 +208,6 @@ class BaseCoder(
             train(problem, state)
         self._choose_algorithm(X)
         return X
-
-    def _validated_training_data(self, X, sample_weight, reset):
-        """Return rows and weights as numpy arrays, and an array that determines the device of training, or None."""
-        dtype, X = DTYPES if reset else self._atoms.dtype, gathered(self, X)
-        self._check_library(X)
-        prototype, backend = prototype_for(self, X), dispatched(X)
-        X = in_numpy(validated_frame(self, X, dtype=dtype, reset=reset))
-        self._backend = backend
-        X, weights, _ = counted_rows(X, in_numpy(sample_weight))
-        return X, weights, prototype
 
     def _begun(self, X, weights, held_out):
         """Return the ``Problem`` and an initial state, whose atoms are training rows."""
