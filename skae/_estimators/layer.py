@@ -9,7 +9,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..nn.activations import ACTIVATIONS, Unit
+from ..nn.activations import ACTIVATIONS, Activation
 from .parameters import check_part
 from .reading import named_array
 
@@ -157,7 +157,7 @@ def _is_shape(pair):
     if not (isinstance(pair, (list, tuple)) and len(pair) == 2):
         return False
     width, activation = pair
-    known = isinstance(activation, Unit) or activation in ACTIVATIONS
+    known = isinstance(activation, Activation) or activation in ACTIVATIONS
     return known and isinstance(width, Integral) and width >= 1
 
 

@@ -23,7 +23,7 @@ from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CURE_OF_CONSTANT_CODES, NETWORK_CONSTRAINTS
 from .._typing import (
-    Activation,
+    ActivationName,
     ArrayLike,
     FloatArray,
     Loss,
@@ -32,7 +32,7 @@ from .._typing import (
     Self,
     Standardize,
 )
-from ..nn.activations import ACTIVATIONS, Unit
+from ..nn.activations import ACTIVATIONS, Activation
 from ..nn.losses import LOSSES
 from ._imputation import imputation_of, plain_imputation, rows_to_learn_from
 
@@ -44,7 +44,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     n_components: int = field(default=100, kw_only=False)
     hidden_layer_sizes: int | Sequence[int] = ()
-    activation: Activation | Unit = "sigmoid"
+    activation: ActivationName | Activation = "sigmoid"
     tied_weights: bool = True
     loss: Loss = "auto"
     standardize: Standardize = "auto"
@@ -62,7 +62,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         **NETWORK_CONSTRAINTS,
         **DEVICE_CONSTRAINTS,
         "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS)), Unit],
+        "activation": [StrOptions(set(ACTIVATIONS)), Activation],
         "tied_weights": ["boolean"],
         "loss": [StrOptions({"auto", *LOSSES}), list],
     }
