@@ -345,11 +345,12 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _set_learned(self, learned):
         """Set the attributes for dictionaries and filters, tile by tile."""
+        if len(learned) == 1:
+            self.dictionary_, self.components_ = learned[0]
+            return
         dictionaries, filters = zip(*learned)
-        self.dictionary_, self.components_ = learned[0]
-        if len(learned) > 1:
-            self.dictionary_ = None if dictionaries[0] is None else list(dictionaries)
-            self.components_ = None if filters[0] is None else np.concatenate(filters)
+        self.dictionary_ = None if dictionaries[0] is None else list(dictionaries)
+        self.components_ = None if filters[0] is None else np.concatenate(filters)
 
     def _center(self, patches):
         """Return the mean patch if contrasts stay as they are: products with large pixels would lose their last digits."""

@@ -87,8 +87,8 @@ class BaseCoder(
         self._spread, self._scale = spread_of_values(X, weights), scale_of_values(X, weights)
 
     @abstractmethod
-    def _check_algorithm(self, atoms):
-        """Raise if ``algorithm`` cannot find codes for ``atoms``."""
+    def _resolve_algorithm(self, atoms):
+        """Raise if ``algorithm`` cannot find codes for ``atoms``; choose one if it is ``'auto'``."""
 
     @abstractmethod
     def _problem(self, X, weights):
@@ -109,8 +109,8 @@ class BaseCoder(
         """Return all initial parameters, which begin with ``atoms``."""
         return atoms.ravel()
 
-    def _choose_algorithm(self, X):
-        """Choose the algorithm for rows like those of the validated X, after training."""
+    def _choose_fastest_algorithm(self, X):
+        """Replace the choice by the fastest algorithm for rows like those of the validated X, after training."""
 
     fit_transform = fit_transform
     alpha_, _alpha = alpha_, resolved_alpha
@@ -203,10 +203,10 @@ class BaseCoder(
             problem, state = (
                 self._resumed(X, weights) if again else self._begun(X, weights, held_out)
             )
-            self._check_algorithm(self._atoms_of(state.params))
+            self._resolve_algorithm(self._atoms_of(state.params))
             problem.prototype = prototype
             train(problem, state)
-        self._choose_algorithm(X)
+        self._choose_fastest_algorithm(X)
         return X
 
     def _begun(self, X, weights, held_out):

@@ -69,17 +69,17 @@ class GroupLasso(Quadratic):
         precision = points.dtype.type(precision)
         shrink_groups(points, alphas, step, self.positive, precision, *self._groups, memory, out)
 
-    def gaps(self, rows, residual_corr, codes, shrunk):
+    def gaps(self, rows, residual_corr, codes, duals):
         """Return upper bounds on the distance of ``rows``, their ``RowStatistics``, from the optimum.
 
-        ``shrunk`` are the dual variables of the last step, divided by its step size; they split the correlations among
+        ``duals`` are the dual variables of the last step, divided by its step size; they split the correlations among
         groups.
         """
         correlations, squared_norms, alphas = rows
         bounds, precision = np.empty(len(codes)), residual_corr.dtype.type(1e-6)
         (starts, members), counts, positive = self._groups, self._counts, self.positive
         group_bounds(
-            residual_corr, alphas, positive, precision, starts, members, counts, shrunk, bounds
+            residual_corr, alphas, positive, precision, starts, members, counts, duals, bounds
         )
         moved = row_products(codes, residual_corr, np.float64)
         unexplained = squared_norms - row_products(codes, correlations, np.float64)
