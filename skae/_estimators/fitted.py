@@ -23,6 +23,7 @@ from .devices import check_backend, computing, dispatched, prototype_for, shown
 from .fitting import BLOCK, MeanScore, by_block, column_names, gathered, validated_rows
 from .one_pass import fit_transform
 from .reading import named_array
+from .squares import unit_of_squares
 
 
 def by_block_of_model(self, X, function, width, *, method, check=False, block=BLOCK):
@@ -237,10 +238,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # Not by transform, which may return a data frame.
         codes = to_numpy(self._by_block(X, Model.encode, self.n_components_, method="report"))
         singular_values = to_numpy(self.singular_values(X))
-        jacobian_norm = float(np.sqrt((singular_values**2).sum(axis=1)).mean())
+        unit = unit_of_squares(singular_values)
+        norms = np.sqrt(((singular_values / unit) ** 2).sum(axis=1))
         return Bunch(
             saturation=float(np.mean((codes < 0.05) | (codes > 0.95))),
-            jacobian_norm=jacobian_norm,
+            jacobian_norm=float(norms.mean() * unit),
             singular_values=singular_values.mean(axis=0, dtype=np.float64),
         )
 

@@ -254,11 +254,12 @@ def mean_score(scores, sample_weight):
     """Return the weighted mean of the scores of samples; samples of weight 0 do not count, whatever their score."""
     scores = to_numpy(scores) if is_array(scores) else scores
     sample_weight = to_numpy(sample_weight) if is_array(sample_weight) else sample_weight
-    if sample_weight is None:
-        return float(np.mean(scores))
-    sample_weight = _checked_weights(sample_weight, scores, scores.dtype)
-    counted = sample_weight != 0
-    return float(np.average(scores[counted], weights=sample_weight[counted]))
+    if sample_weight is not None:
+        sample_weight = _checked_weights(sample_weight, scores, scores.dtype)
+        counted = sample_weight != 0
+        scores, sample_weight = scores[counted], sample_weight[counted]
+    with np.errstate(over="ignore"):  # of rows far from all others
+        return float(np.average(scores, weights=sample_weight))
 
 
 class MeanScore:

@@ -18,7 +18,7 @@ from .._compat import (
 )
 from .._typing import Estimator, dataclass_transform
 from .doc_links import linked
-from .underflow import quiet_methods
+from .underflow import underflow_ignored
 from .versions import versioned
 
 Class = TypeVar("Class")
@@ -37,7 +37,7 @@ def estimator(cls: type[Class]) -> type[Class]:
     fields.
     """
     cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
-    cls = linked(versioned(quiet_methods(cls)))
+    cls = linked(versioned(underflow_ignored(cls)))
     if getattr(cls, "set_params", None) is BaseEstimator.set_params:
         cls.set_params = set_params
     names, fields = documented(cls), cls.__dataclass_fields__

@@ -8,31 +8,35 @@ import numpy as np
 
 from .._compat import AvailableIf
 
+# Beginnings of names that are private, or of methods that compute nothing.
+_OTHERS = "_", "get_", "set_", "layer_", "objective"
+
 
 def ignoring_underflow(function):
     """Return ``function``, a function in which underflow is no error."""
 
     @wraps(function)
-    def quiet(*args, **kwargs):
+    def ignoring(*args, **kwargs):
         with np.errstate(under="ignore"):
             return function(*args, **kwargs)
 
-    return quiet
+    return ignoring
 
 
-def quiet_methods(cls):
+def underflow_ignored(cls):
     """Return ``cls``, in whose public methods and properties, inherited ones too, underflow is no error."""
     for name in dir(cls):
-        if name.startswith(("_", "get_", "set_")):  # methods that get and set compute nothing
+        if name.startswith(_OTHERS):
             continue
         member = getattr_static(cls, name)
-        quiet = _quiet_member(member)
-        if quiet is not member:
-            setattr(cls, name, quiet)
+        wrapped = _wrapped(member)
+        if wrapped is not member:
+            setattr(cls, name, wrapped)
     return cls
 
 
-def _quiet_member(member):
+def _wrapped(member):
+    """Return a method or property with :func:`ignoring_underflow`, and everything else as it is."""
     if isinstance(member, FunctionType):
         return ignoring_underflow(member)
     if isinstance(member, classmethod):

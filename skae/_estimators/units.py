@@ -179,7 +179,8 @@ def make_units(
     standardize = "auto" if standardize is True else standardize
     one_dwarfs_others = not standardize and warn_of_scales(stats, names, warns=warns)
     if warns and standardize:
-        _warn_of_values(X, stats, names)
+        warn_of_far_values(X, stats, names)
+        warn_of_rounded(X, stats, names)
     # Losses and scales of the columns; the rest follows from them.
     named, variance = None, 1.0
     if loss == "auto":
@@ -212,13 +213,6 @@ def make_units(
         variance=variance,
         one_dwarfs_others=one_dwarfs_others,
     )
-
-
-def _warn_of_values(X, stats, names):
-    """Warn of columns with values far from all others, and of those that float32 has rounded."""
-    warn_of_far_values(X, stats, names)
-    if X.dtype == np.float32:
-        warn_of_rounded(stats, names)
 
 
 def plain_units(n_features):

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._estimators.fitting import generator
+from .._estimators.underflow import ignoring_underflow
 from .._typing import ArrayLike, FloatArray, RandomState
 from ..nn.activations import Elementwise
 from ..nn.linear_maps import ProductMap
@@ -21,6 +22,7 @@ from ._checks import (
 from ._mcmc import langevin
 
 
+@ignoring_underflow
 def sample_chain(
     model: Any,
     x0: ArrayLike,
@@ -100,6 +102,7 @@ def sample_chain(
     return checked_states(fitted.scaling, states, start)
 
 
+@ignoring_underflow
 def sample_langevin(
     model: Any,
     x0: ArrayLike,

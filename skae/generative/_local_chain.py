@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from .._estimators.fitting import generator
+from .._estimators.underflow import ignoring_underflow
 from .._typing import ArrayLike, FloatArray, RandomState
 from ._checks import (
     check_gaussian,
@@ -21,6 +22,7 @@ from ._moments import reconstruction_and_jacobian, symmetric_eigen
 _BLOCK = 16  # rows whose Jacobians are in memory at once
 
 
+@ignoring_underflow
 def sample_local_moments(
     model: Any,
     x0: ArrayLike,

@@ -9,6 +9,7 @@ import numpy as np
 from .._estimators.fitting import generator
 from .._estimators.needs import warn_of_argument
 from .._estimators.training import parameters_of_fit
+from .._estimators.underflow import ignoring_underflow
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
 from ..nn.corruption import CORRUPTIONS, Swap
 from ..nn.losses import Gaussian
@@ -16,6 +17,7 @@ from ..nn.user_parts import checked_corruption
 from ._checks import check_decoder, check_schedule, checked_rows, checked_states, kept_states
 
 
+@ignoring_underflow
 def sample_walkback(
     model: Any,
     x0: ArrayLike,
