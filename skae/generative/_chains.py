@@ -14,7 +14,6 @@ from ._checks import (
     check_positive,
     check_schedule,
     checked_rows,
-    checked_states,
     feed_forward,
     kept_states,
     noise_level,
@@ -98,8 +97,7 @@ def sample_chain(
     if covariance == "reconstruction":
         _check_tied(fitted)
     chain = _code_chain(fitted, start, float(sigma), _NOISE[covariance], generator(random_state))
-    states = kept_states(chain, start, n_steps, burn_in, thin)
-    return checked_states(fitted.scaling, states, start)
+    return kept_states(chain, fitted.scaling, start, n_steps, burn_in, thin)
 
 
 @ignoring_underflow
@@ -185,8 +183,7 @@ def sample_langevin(
 
     n_steps -= (n_steps - burn_in) % thin  # the last state is one that is kept
     chain = langevin(score, x, n_steps, step_size, generator(random_state))
-    states = kept_states(chain, x, n_steps, burn_in, thin)
-    return checked_states(fitted.scaling, states, x)
+    return kept_states(chain, fitted.scaling, x, n_steps, burn_in, thin)
 
 
 def _check_tied(fitted):

@@ -12,7 +12,6 @@ from ._checks import (
     check_gaussian,
     check_schedule,
     checked_rows,
-    checked_states,
     feed_forward,
     kept_states,
     noise_level,
@@ -99,8 +98,7 @@ def sample_local_moments(
     sigma = noise_level(model, sigma)
     check_schedule(n_steps, burn_in, thin)
     chain = _local_chain(fitted.params, x, sigma, generator(random_state))
-    states = kept_states(chain, x, n_steps, burn_in, thin)
-    return checked_states(fitted.scaling, states, x)
+    return kept_states(chain, fitted.scaling, x, n_steps, burn_in, thin)
 
 
 def _local_chain(params, x, sigma, rng):
