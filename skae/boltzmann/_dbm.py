@@ -309,6 +309,7 @@ class DBM(
         return [shown(self._backend, each) for each in biases]
 
     def _learn(self, data):
+        """Train the layers one by one, unless ``pretraining`` is None, and then all of them together."""
         rows, dtype = self._units.scaling.rows(data.X), data.X.dtype
         network, mask = self._machine.network, self._machine.mask()
         state = self._initial_state(network, dtype)

@@ -226,21 +226,23 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """
         self._check_combinations()
         with unchanged_on_error(self):
+            # 1. The images, and where patches, tiles and windows are in them.
             images, self._pixels = validated_images(self, X, self.image_shape)
-            size = checked_patch_size(self.patch_size, images.shape[1:])
-            n_positions = tuple(n - k + 1 for n, k in zip(images.shape[1:], size))
-            tiling = checked_tiling(self.tiling, n_positions)
+            self.image_shape_ = images.shape[1:]
+            size = checked_patch_size(self.patch_size, self.image_shape_)
+            n_positions = tuple(n - k + 1 for n, k in zip(self.image_shape_, size))
+            self.tiling_ = tiling = checked_tiling(self.tiling, n_positions)
             windows = {"size": self.pool_size, "stride": self.pool_stride, "grid": self.pool_grid}
             pooling = make_pooling(self.pooling, n_positions, **windows)
             check_windows(tiling, pooling.rows, pooling.columns)
-            rng = check_random_state(self.random_state)
-            dtype = dtype_of(images)
+            # 2. Patches, and the filters that are learned on them.
+            rng, dtype = check_random_state(self.random_state), dtype_of(images)
             patches, positions = drawn_patches(images, size, self.n_patches, dtype, rng)
-            self.image_shape_, self.tiling_ = images.shape[1:], tiling
             whitened, kept = self._whitened(patches)
             tile_of_patch = tile_numbers(n_positions, tiling)[positions[kept]]
             learned = learned_dictionaries(self, whitened, tile_of_patch, tiling, rng)
             self._set_learned(learned)
+            # 3. The maps that these make of images.
             center = self._center(patches)
             whitening = whitening_matrix(self.zca_, center, patches.shape[1])
             self._maps = FeatureMaps(

@@ -218,7 +218,8 @@ class ConvolutionalPSD(
             The fitted estimator.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
-            self._learn(self._train, X, sample_weight, self.warm_start and hasattr(self, "_state"))
+            again = self.warm_start and hasattr(self, "_state")
+            self._learn(X, sample_weight, self._train, again=again)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -242,10 +243,12 @@ class ConvolutionalPSD(
             The estimator after the epoch.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
-            self._learn(self._train_epoch, X, sample_weight, hasattr(self, "_state"))
+            again = hasattr(self, "_state")
+            self._learn(X, sample_weight, self._train_epoch, again=again)
         return self
 
-    def _learn(self, train, X, sample_weight, again):
+    def _learn(self, X, sample_weight, train, *, again):
+        """Learn by ``train(problem, state)``, with ``again`` from the last state; warn of useless codes."""
         problem, state = self._prepared(X, sample_weight, again)
         train(problem, state)
         if not again or self.warm_start:

@@ -119,6 +119,7 @@ class DictionarySolver(TakesNoRate):
         self._replace(dictionary, state)
 
     def _replace(self, dictionary, state):
+        """Replace the atoms that no code has used for long by the samples of the last batch with the largest errors."""
         dead = np.flatnonzero(to_numpy(state["idle"]) >= self.patience)
         if not dead.size:
             return
