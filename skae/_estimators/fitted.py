@@ -20,7 +20,7 @@ from ..nn.model import Model
 from ..nn.network import Params, network_of
 from .checks import check_codes, check_order_of_codes
 from .devices import check_backend, computing, dispatched, prototype_for, shown
-from .fitting import BLOCK, MeanScore, by_block, column_names, gathered, validated_rows
+from .fitting import BLOCK, by_block, column_names, gathered, score, validated_rows
 from .one_pass import fit_transform
 from .reading import named_array
 from .squares import unit_of_squares
@@ -51,8 +51,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     with ``params``, the flat vector).
     """
 
-    fit_transform = fit_transform
-    score = MeanScore.score
+    fit_transform, score = fit_transform, score
     _by_block = by_block_of_model
 
     @property

@@ -262,29 +262,28 @@ def mean_score(scores, sample_weight):
         return float(np.average(scores, weights=sample_weight))
 
 
-class MeanScore:
-    """``score`` of a model that has ``score_samples``."""
+def score(
+    self: Any, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+) -> float:
+    """Return the mean of ``score_samples(X)``.
 
-    def score(
-        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Return the mean of ``score_samples(X)``.
+    A class with ``score_samples`` takes this function as a method.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean.
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples.
+    y : None
+        Ignored.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples in the mean.
 
-        Returns
-        -------
-        score : float
-            The mean over the samples.
-        """
-        return mean_score(self.score_samples(X), sample_weight)
+    Returns
+    -------
+    score : float
+        The mean over the samples.
+    """
+    return mean_score(self.score_samples(X), sample_weight)
 
 
 def by_block(X, function, width, block=BLOCK, prototype=None):

@@ -7,12 +7,13 @@ from types import FunctionType
 import numpy as np
 
 from .._compat import AvailableIf
+from .._typing import Function
 
 # Beginnings of names that are private, or of methods that compute nothing.
 _OTHERS = "_", "get_", "set_", "layer_", "objective"
 
 
-def ignoring_underflow(function):
+def ignoring_underflow(function: Function) -> Function:
     """Return ``function``, a function in which underflow is no error."""
 
     @wraps(function)

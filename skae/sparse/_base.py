@@ -22,10 +22,10 @@ from .._estimators.fit_warnings import warn_of_means, warn_of_new_scale, warn_of
 from .._estimators.fitting import (
     BLOCK,
     DTYPES,
-    MeanScore,
     dtypes_of_library,
     fit_data,
     rows_at_once,
+    score,
     unchanged_on_error,
     validated_rows,
 )
@@ -55,7 +55,7 @@ def positive_part(codes):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseCoder(
-    TrainedModel, MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
+    TrainedModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
 ):
     """Base of sparse coders: ``fit`` and the fitted methods. The parameters in ``_state`` begin with the atoms."""
 
@@ -112,7 +112,7 @@ class BaseCoder(
     def _choose_fastest_algorithm(self, X):
         """Replace the choice by the fastest algorithm for rows like those of the validated X, after training."""
 
-    fit_transform = fit_transform
+    fit_transform, score = fit_transform, score
     alpha_, _alpha = alpha_, resolved_alpha
 
     @_fit_context(prefer_skip_nested_validation=True)
