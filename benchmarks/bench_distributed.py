@@ -14,16 +14,17 @@ The last lines are a cost model of ``--model-workers`` workers. It is calculated
 average takes as long for each worker as it took here.
 
     python benchmarks/bench_distributed.py [--rows 200000] [--workers 1 2] [--sync-every 50] [--components 50]
-    [--repeats 3]
+    [--repeats 3] [--no-each-step]
 """
 
 import argparse
 import time
 import warnings
-from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
+
+WORKERS = {"threads_per_worker": 1, "dashboard_address": None}
 
 
 def make_rows(n_rows, n_columns=100):
@@ -62,6 +63,7 @@ def main():
     parser.add_argument("--components", type=int, default=50)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--no-each-step", dest="each_step", action="store_false")
     parser.add_argument("--model-workers", type=int, default=64)
     arguments = parser.parse_args()
     measure(arguments)
@@ -86,32 +88,32 @@ def measure(arguments):
             return seconds_of_an_epoch(local, X, arguments.epochs, n_threads)
 
     def on_cluster(n_workers, sync_every):
-        client = clients[n_workers]
+        # Started for each measurement: idle workers of another cluster would take time from those of this one.
+        with (
+            LocalCluster(n_workers=n_workers, **WORKERS) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
 
-        def wrapped(n_epochs):
-            return Distributed(local(n_epochs), client=client, sync_every=sync_every)
+            def wrapped(n_epochs):
+                return Distributed(local(n_epochs), client=client, sync_every=sync_every)
 
-        wrapped(1).fit(X[:2048])  # compiles
-        # Steps together take so long that fewer epochs do.
-        n_epochs = arguments.epochs if sync_every else max(arguments.epochs // 5, 1)
-        return seconds_of_an_epoch(wrapped, X, n_epochs, 1, client)
+            wrapped(1).fit(X[:2048])  # compiles
+            # Steps together take so long that fewer epochs do.
+            n_epochs = arguments.epochs if sync_every else max(arguments.epochs // 5, 1)
+            return seconds_of_an_epoch(wrapped, X, n_epochs, 1, client)
 
     local(1).fit(X[:2048])
-    with ExitStack() as stack:
-        options_of_workers = {"threads_per_worker": 1, "dashboard_address": None}
-        clients = {}
-        for n_workers in arguments.workers:
-            cluster = stack.enter_context(LocalCluster(n_workers=n_workers, **options_of_workers))
-            clients[n_workers] = stack.enter_context(Client(cluster, set_as_default=False))
-        kinds = {f"one process, {each} threads": partial(in_process, each) for each in n_threads}
-        for n_workers in arguments.workers:
-            for every in (arguments.sync_every, None):
-                name = "each step" if every is None else f"sync_every={every}"
-                kinds[f"{n_workers} workers, {name}"] = partial(on_cluster, n_workers, every)
-        runs = {name: [] for name in kinds}
-        for _ in range(arguments.repeats):
-            for name, run in kinds.items():
-                runs[name].append(run())
+    kinds = {f"one process, {each} threads": partial(in_process, each) for each in n_threads}
+    for n_workers in arguments.workers:
+        for every in (
+            (arguments.sync_every, None) if arguments.each_step else (arguments.sync_every,)
+        ):
+            name = "each step" if every is None else f"sync_every={every}"
+            kinds[f"{n_workers} workers, {name}"] = partial(on_cluster, n_workers, every)
+    runs = {name: [] for name in kinds}
+    for _ in range(arguments.repeats):
+        for name, run in kinds.items():
+            runs[name].append(run())
     found = {name: np.median(results, axis=0) for name, results in runs.items()}
     print(f"medians of {arguments.repeats}; seconds of an epoch of {arguments.rows:,} rows")
     print("                                  clock  CPU here  CPU worker  own processors   rows/s")
@@ -123,7 +125,7 @@ def measure(arguments):
 
 def calculate(found, arguments):
     """Print the cost model: T(W) = work / W + averages * W * seconds of one average and worker."""
-    if 1 not in arguments.workers:
+    if 1 not in arguments.workers or not arguments.each_step:
         return
     n_steps, every = -(-arguments.rows // 1024), arguments.sync_every
     averaged, summed = (

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sklearn.base import _fit_context as _untyped_fit_context
 from sklearn.utils import _safe_indexing
+from sklearn.utils._available_if import _AvailableIfDescriptor as AvailableIf
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -49,6 +50,7 @@ def set_blas_threads(library, n_threads):
 
 
 __all__ = [
+    "AvailableIf",
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",

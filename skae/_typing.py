@@ -137,7 +137,7 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 ImageShape: TypeAlias = tuple[int, ...] | None
 NamedLayers: TypeAlias = Sequence[tuple[str, Any]]
 
-Activation: TypeAlias = Literal["sigmoid", "tanh", "relu", "softplus", "identity"]
+ActivationName: TypeAlias = Literal["sigmoid", "tanh", "relu", "softplus", "identity"]
 ClassWeight: TypeAlias = Literal["balanced"] | dict[Any, float] | Sequence[dict[Any, float]] | None
 Corruption: TypeAlias = (
     Literal["masking", "salt_and_pepper", "gaussian", "swap"] | Callable[..., Any]

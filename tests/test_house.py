@@ -236,6 +236,21 @@ def test_private_members_stay_private():
     assert len(found) <= 10, found
 
 
+def test_functions_with_self_are_methods():
+    """A function outside of a class that takes ``self`` is one that classes take as a method."""
+    taken, functions = set(), {}
+    for path in SOURCE.rglob("*.py"):
+        module, *_ = _nodes(path)
+        for node in module.body:
+            if isinstance(node, ast.FunctionDef) and "self" in {arg.arg for arg in node.args.args}:
+                functions[node.name] = path
+        bodies = [node.body for node in _nodes(path) if isinstance(node, ast.ClassDef)]
+        values = [each.value for body in bodies for each in body if isinstance(each, ast.Assign)]
+        for node in [node for value in values for node in ast.walk(value)]:
+            taken.add(getattr(node, "attr", getattr(node, "id", None)))
+    assert functions.keys() <= taken, functions.keys() - taken
+
+
 def test_attributes_are_set_where_readers_look():
     """By the methods of an object, and not through its dict elsewhere."""
     for path in SOURCE.rglob("*.py"):
@@ -270,7 +285,7 @@ def _calls(function):
 @pytest.mark.filterwarnings("ignore")  # one epoch learns little
 @pytest.mark.parametrize(
     ("Model", "n_calls", "n_files"),
-    [(skae.ContractiveAE, 359, 30), (skae.ManifoldTangentClassifier, 936, 46)],
+    [(skae.ContractiveAE, 362, 31), (skae.ManifoldTangentClassifier, 938, 47)],
 )
 def test_a_fit_goes_through_few_functions(Model, n_calls, n_files):
     options = {"max_iter": 1, "batch_size": 64, "random_state": 0}

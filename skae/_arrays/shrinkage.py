@@ -37,14 +37,32 @@ def gap_rows(alphas, positive, squared_norms, correlations, residual_corr, codes
     alphas, c, r, h = (
         xp.astype(each, xp.float64) for each in (alphas, correlations, residual_corr, codes)
     )
-    zeros, ones = xp.zeros_like(squared_norms), xp.ones_like(squared_norms)
-    inner = squared_norms - xp.sum(h * c, axis=1)
-    residual = xp.maximum(inner - xp.sum(h * r, axis=1), zeros)
-    bound = xp.maximum(xp.max(r if positive else xp.abs(r), axis=1), alphas)
+    unexplained, moved = squared_norms - xp.sum(h * c, axis=1), xp.sum(h * r, axis=1)
+    bounds = xp.max(r if positive else xp.abs(r), axis=1)
+    sizes = xp.sum(xp.abs(h), axis=1)
+    gaps[...] = gaps_of_bounds(unexplained, moved, alphas, positive, bounds, sizes)
+
+
+def gaps_of_bounds(unexplained, moved, alphas, positive, bounds, sizes):
+    """Return the duality gaps of codes h for any norm as penalty, in float64; the kernel for one row is ``duality_gap``.
+
+    Parameters
+    ----------
+    unexplained, moved : array of shape (n_samples,)
+        q - h'c and h'(c - Gh).
+    alphas : array of shape (n_samples,)
+    positive : bool
+    bounds : array of shape (n_samples,)
+        Dual norms of c - Gh, or upper bounds on them; of its positive part for ``positive``.
+    sizes : array of shape (n_samples,)
+        Norms of the codes.
+    """
+    xp = namespace(unexplained)
+    zeros, ones = xp.zeros_like(unexplained), xp.ones_like(unexplained)
+    residual, bounds = xp.maximum(unexplained - moved, zeros), xp.maximum(bounds, alphas)
     # The largest scale at which the residual is dual feasible; 1 where both are 0.
-    largest = xp.where(bound > 0, alphas / xp.where(bound > 0, bound, ones), ones)
-    best = xp.where(residual > 0, inner / xp.where(residual > 0, residual, ones), zeros)
-    least = zeros if positive else -largest
-    scale = xp.maximum(xp.minimum(best, largest), least)
-    objective = 0.5 * residual + alphas * xp.sum(xp.abs(h), axis=1)
-    gaps[...] = xp.maximum(objective - scale * inner + 0.5 * scale * scale * residual, zeros)
+    largest = xp.where(bounds > 0, alphas / xp.where(bounds > 0, bounds, ones), ones)
+    best = xp.where(residual > 0, unexplained / xp.where(residual > 0, residual, ones), zeros)
+    scale = xp.maximum(xp.minimum(best, largest), zeros if positive else -largest)
+    objective = 0.5 * residual + alphas * sizes
+    return xp.maximum(objective - scale * unexplained + 0.5 * scale * scale * residual, zeros)

@@ -51,8 +51,7 @@ def warn_of_gaps(gaps, squares, tol, max_iter):
     max_iter : int
     """
     gaps = to_numpy(gaps)
-    with np.errstate(under="ignore"):
-        limits = 0.5 * max(tol, 100 * np.finfo(squares.dtype).eps) * squares
+    limits = 0.5 * max(tol, 100 * np.finfo(squares.dtype).eps) * squares
     n_wide = np.count_nonzero(gaps > limits)
     if n_wide:
         warn(

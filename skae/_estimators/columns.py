@@ -257,7 +257,7 @@ class _Sums:
         self.n_rows += len(x)
         self.count += weights.sum() - weights @ missing if missing.any() else weights.sum()
         self.sum += weights @ deviations
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(over="ignore"):
             self.squares += weights @ np.square(deviations, out=deviations)
 
     def moments(self, names):

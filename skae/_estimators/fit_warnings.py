@@ -158,8 +158,10 @@ def warn_of_means(columns, name):
         )
 
 
-def warn_of_rounded(columns, names):
+def warn_of_rounded(X, columns, names):
     """Warn if float32 has rounded different values of a column, such as times in seconds, to nearly the same ones."""
+    if X.dtype != np.float32:
+        return
     with np.errstate(invalid="ignore", over="ignore"):
         large = np.maximum(np.abs(columns.low), np.abs(columns.high)) > LARGEST_WHOLE
         constant = ~columns.varies | (columns.deviation == 0)

@@ -20,15 +20,10 @@ from ..nn.model import Model
 from ..nn.network import Params, network_of
 from .checks import check_codes, check_order_of_codes
 from .devices import check_backend, computing, dispatched, prototype_for, shown
-from .fitting import BLOCK, MeanScore, by_block, column_names, gathered, validated_rows
+from .fitting import BLOCK, by_block, column_names, gathered, score, validated_rows
 from .one_pass import fit_transform
 from .reading import named_array
-
-
-def _decodes(self):
-    if not self._has_decoder:
-        raise AttributeError("A network that was trained to predict has no decoder.")
-    return True
+from .squares import unit_of_squares
 
 
 def by_block_of_model(self, X, function, width, *, method, check=False, block=BLOCK):
@@ -56,8 +51,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     with ``params``, the flat vector).
     """
 
-    fit_transform = fit_transform
-    score = MeanScore.score
+    fit_transform, score = fit_transform, score
     _by_block = by_block_of_model
 
     @property
@@ -84,6 +78,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Codes.
         """
         return self._by_block(X, Model.encode, self.n_components_, method="transform")
+
+    def _decodes(self):
+        if not self._has_decoder:
+            raise AttributeError("A network that was trained to predict has no decoder.")
+        return True
 
     @available_if(_decodes)
     def inverse_transform(self, X: MatrixLike) -> FloatArray:
@@ -238,11 +237,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # Not by transform, which may return a data frame.
         codes = to_numpy(self._by_block(X, Model.encode, self.n_components_, method="report"))
         singular_values = to_numpy(self.singular_values(X))
-        with np.errstate(under="ignore"):
-            jacobian_norm = float(np.sqrt((singular_values**2).sum(axis=1)).mean())
+        unit = unit_of_squares(singular_values)
+        norms = np.sqrt(((singular_values / unit) ** 2).sum(axis=1))
         return Bunch(
             saturation=float(np.mean((codes < 0.05) | (codes > 0.95))),
-            jacobian_norm=jacobian_norm,
+            jacobian_norm=float(norms.mean() * unit),
             singular_values=singular_values.mean(axis=0, dtype=np.float64),
         )
 

@@ -1,6 +1,5 @@
 """Steps of every ``fit`` besides training: validation, sample weights, attributes after errors."""
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -34,7 +33,7 @@ from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y, in_memory, only_y
 from ..training.loop import DivergenceError
 from .callbacks import end_callbacks, end_callbacks_again, is_reporting
-from .devices import check_library, dispatched
+from .devices import check_library, dispatched, in_numpy
 from .reading import errors_of, refuse_unlike_numbers, validated
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
@@ -55,25 +54,21 @@ class unchanged_on_error:
     """
 
     def __init__(self, estimator, n_threads=None, learned="_state"):
-        self._estimator, self._learned, self._within = estimator, learned, ExitStack()
-        self._n_threads, self._before = n_threads, vars(estimator).copy()
+        self._estimator, self._learned, self._team = estimator, learned, team(n_threads)
+        self._before = vars(estimator).copy()
         # Those of an outer fit, in which this is a part of the work, go on.
         self._has_callbacks = "_skl_callbacks" in self._before and not is_reporting(self._before)
 
     def __enter__(self):
         try:
-            # The end first, since Ctrl-C may come as the team has begun.
-            threads = self._within.push(team(self._n_threads))
-            threads.__enter__()
-            # Underflow is harmless, and numpy ignores it unless users change its settings.
-            self._within.enter_context(np.errstate(under="ignore"))
+            self._team.__enter__()
         except BaseException:  # Ctrl-C, after which __exit__ is not called
-            self._within.close()
+            self._team.__exit__()
             raise
 
     def __exit__(self, _, error, __):
         try:
-            self._within.close()
+            self._team.__exit__()
             if self._has_callbacks:
                 end_callbacks(self._estimator)
         except BaseException as late:  # Ctrl-C, or an error of a callback
@@ -218,11 +213,15 @@ class FitData:
         return self.X, self.sample_weight
 
 
-def fit_data(estimator, frame, sample_weight):
-    """Return the ``FitData`` of X, as the user gave it, and its weights."""
-    frame = gathered(estimator, frame)
-    X, weights, _ = counted_rows(validated_frame(estimator, frame, dtype=DTYPES), sample_weight)
-    return FitData(X, weights, frame, sample_weight)
+def fit_data(estimator, X, sample_weight, *, dtype=DTYPES, reset=True):
+    """Return the ``FitData`` of X and its weights, as the user gave them; rows are arrays of numpy.
+
+    ``dtype`` and ``reset`` are those of :func:`validated_frame`.
+    """
+    frame = gathered(estimator, X)
+    rows = in_numpy(validated_frame(estimator, frame, dtype=dtype, reset=reset))
+    rows, weights, _ = counted_rows(rows, in_numpy(sample_weight))
+    return FitData(rows, weights, frame, sample_weight)
 
 
 def _checked_weights(sample_weight, rows, dtype):
@@ -255,36 +254,36 @@ def mean_score(scores, sample_weight):
     """Return the weighted mean of the scores of samples; samples of weight 0 do not count, whatever their score."""
     scores = to_numpy(scores) if is_array(scores) else scores
     sample_weight = to_numpy(sample_weight) if is_array(sample_weight) else sample_weight
-    if sample_weight is None:
-        return float(np.mean(scores))
-    sample_weight = _checked_weights(sample_weight, scores, scores.dtype)
-    counted = sample_weight != 0
-    return float(np.average(scores[counted], weights=sample_weight[counted]))
+    if sample_weight is not None:
+        sample_weight = _checked_weights(sample_weight, scores, scores.dtype)
+        counted = sample_weight != 0
+        scores, sample_weight = scores[counted], sample_weight[counted]
+    with np.errstate(over="ignore"):  # of rows far from all others
+        return float(np.average(scores, weights=sample_weight))
 
 
-class MeanScore:
-    """``score`` of a model that has ``score_samples``."""
+def score(
+    self: Any, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+) -> float:
+    """Return the mean of ``score_samples(X)``.
 
-    def score(
-        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Return the mean of ``score_samples(X)``.
+    A class with ``score_samples`` takes this function as a method.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean.
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples.
+    y : None
+        Ignored.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples in the mean.
 
-        Returns
-        -------
-        score : float
-            The mean over the samples.
-        """
-        return mean_score(self.score_samples(X), sample_weight)
+    Returns
+    -------
+    score : float
+        The mean over the samples.
+    """
+    return mean_score(self.score_samples(X), sample_weight)
 
 
 def by_block(X, function, width, block=BLOCK, prototype=None):
@@ -309,15 +308,14 @@ def by_block(X, function, width, block=BLOCK, prototype=None):
         out = np.empty((X.shape[0], *shape), X.dtype)
     # Rows, inputs of the network, and results.
     block = rows_at_once(block, 2 * X.shape[1] + int(np.prod(shape)), np.dtype(dtype_name(X)))
-    with np.errstate(under="ignore"):  # harmless, as in a fit
-        for rows in gen_batches(X.shape[0], block):
-            x = X[rows, ...] if is_array(X) else dense(X[rows])
-            if prototype is None or not is_numpy(x):
-                results = function(x)
-                with np.errstate(over="ignore"):  # of sums in float64, of float32 rows
-                    out[rows, ...] = results
-            else:
-                out[rows] = to_numpy(function(like(x, prototype)))
+    for rows in gen_batches(X.shape[0], block):
+        x = X[rows, ...] if is_array(X) else dense(X[rows])
+        if prototype is None or not is_numpy(x):
+            results = function(x)
+            with np.errstate(over="ignore"):  # of sums in float64, of float32 rows
+                out[rows, ...] = results
+        else:
+            out[rows] = to_numpy(function(like(x, prototype)))
     return out
 
 

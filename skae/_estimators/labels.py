@@ -100,18 +100,16 @@ class Classes:
     def probabilities(self, logits, units):
         """Return the probability of each class, or of each label by itself; ``logits`` are overwritten."""
         if not self.multilabel and units.elementwise:
-            with np.errstate(under="ignore"):
-                return np.exp(self.log_probabilities(logits, units))
+            return np.exp(self.log_probabilities(logits, units))
         means = units.activate(logits)
         # The sum of a softmax is 1 up to rounding.
         return means if self.multilabel else means / means.sum(axis=1, keepdims=True)
 
     def log_probabilities(self, logits, units):
         """Return the logarithms of ``probabilities``, which may be too small for numbers."""
-        with np.errstate(under="ignore"):
-            values = units.log_means(logits)
-            if not self.multilabel and units.elementwise:  # sigmoids are independent
-                values -= logsumexp(values, axis=1, keepdims=True)
+        values = units.log_means(logits)
+        if not self.multilabel and units.elementwise:  # sigmoids are independent
+            values -= logsumexp(values, axis=1, keepdims=True)
         return values
 
     def errors(self, logits, values):

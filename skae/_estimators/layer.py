@@ -9,7 +9,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..nn.activations import ACTIVATIONS, Unit
+from ..nn.activations import ACTIVATIONS, Activation
 from .parameters import check_part
 from .reading import named_array
 
@@ -76,8 +76,7 @@ class LayerTraining:
     Parameters
     ----------
     make_units : callable
-        ``make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees the validated ``X``,
-        which the user gave as ``frame``.
+        ``make_units(data)`` returns the ``Units`` in which the network sees the X of a ``FitData``.
     begin : callable
         ``begin(X, sample_weight)`` returns the ``Problem`` of the layer and the ``TrainingState`` before the first
         step.
@@ -158,7 +157,7 @@ def _is_shape(pair):
     if not (isinstance(pair, (list, tuple)) and len(pair) == 2):
         return False
     width, activation = pair
-    known = isinstance(activation, Unit) or activation in ACTIVATIONS
+    known = isinstance(activation, Activation) or activation in ACTIVATIONS
     return known and isinstance(width, Integral) and width >= 1
 
 

@@ -57,12 +57,12 @@ def set_params(self: Estimator, **params: Any) -> Estimator:
     return self
 
 
-def _check_names_a_layer(self, params):
+def _check_names_a_layer(stack, params):
     """Raise if one of ``params`` is ``layers__parameter``, which names no layer."""
     key = next((each for each in params if each.startswith("layers__")), None)
     if key is None:
         return
-    layers, parameter = params.get("layers", self.layers), key.rpartition("__")[2]
+    layers, parameter = params.get("layers", stack.layers), key.rpartition("__")[2]
     if isinstance(layers, (list, tuple)) and layers and isinstance(layers[0], (list, tuple)):
         name, missing = layers[0][0], ""
     else:
@@ -92,11 +92,11 @@ def visual_block(self):
     )
 
 
-def check_names(self):
-    """Raise if names are not unique, or are names of parameters; widths have none."""
-    if are_widths(self.layers):
+def check_names(stack):
+    """Raise if names of layers are not unique, or are names of parameters; widths have none."""
+    if are_widths(stack.layers):
         return
-    self._validate_names([name for name, _ in self.layers])
+    stack._validate_names([name for name, _ in stack.layers])
 
 
 def of_widths(layers, Layer):

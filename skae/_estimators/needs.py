@@ -86,12 +86,12 @@ def warn_of_argument(given, needed):
     warn(f"{given} has no effect: it needs {needed}.")
 
 
-def check_params(self):
+def check_params(estimator):
     """Raise if a parameter is invalid, or if there is no checkpoint to resume from."""
-    BaseEstimator._validate_params(self)
-    if "resume" in vars(self) and self.resume and self.checkpoint is None:
+    BaseEstimator._validate_params(estimator)
+    if "resume" in vars(estimator) and estimator.resume and estimator.checkpoint is None:
         raise ValueError(
-            f"resume=True of {type(self).__name__} continues from the file of its checkpoint, which is None: set "
+            f"resume=True of {type(estimator).__name__} continues from the file of its checkpoint, which is None: set "
             "checkpoint to the path of that file, or resume=False."
         )
 

@@ -18,6 +18,7 @@ from .._compat import (
 )
 from .._typing import Estimator, dataclass_transform
 from .doc_links import linked
+from .underflow import underflow_ignored
 from .versions import versioned
 
 Class = TypeVar("Class")
@@ -35,7 +36,8 @@ def estimator(cls: type[Class]) -> type[Class]:
     Fields are keyword-only unless they say otherwise. A base class without such a docstring keeps the order of its
     fields.
     """
-    cls = linked(versioned(dataclass(kw_only=True, eq=False, repr=False)(cls)))
+    cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
+    cls = linked(versioned(underflow_ignored(cls)))
     if getattr(cls, "set_params", None) is BaseEstimator.set_params:
         cls.set_params = set_params
     names, fields = documented(cls), cls.__dataclass_fields__
@@ -73,23 +75,23 @@ def set_params(self: Estimator, **params: Any) -> Estimator:
     return BaseEstimator.set_params(self, **params)
 
 
-def check_parts(self, params):
-    """Raise if one of ``params``, in ``name__parameter``, is meant for an estimator where there is none."""
-    whole = self.get_params(deep=False) | params
+def check_parts(whole, params):
+    """Raise if one of ``params`` of ``whole``, in ``name__parameter``, is meant for an estimator where there is none."""
+    values = whole.get_params(deep=False) | params
     for key in params:
         name, is_nested, _ = key.partition("__")
-        if is_nested and name in whole and not hasattr(whole[name], "set_params"):
+        if is_nested and name in values and not hasattr(values[name], "set_params"):
             cure = f"set {name} itself to another value."
-            if takes_estimator(self, name):
+            if takes_estimator(whole, name):
                 cure = f"set {name} to one, before or in the same call."
             raise ValueError(
-                f"{key} cannot be set, since {name}={whole[name]!r} of {type(self).__name__} is no estimator: {cure}"
+                f"{key} cannot be set, since {name}={values[name]!r} of {type(whole).__name__} is no estimator: {cure}"
             )
 
 
-def takes_estimator(self, name):
-    """Return whether the parameter ``name`` may be an estimator, by its constraints."""
-    constraints = getattr(self, "_parameter_constraints", {}).get(name, [])
+def takes_estimator(whole, name):
+    """Return whether the parameter ``name`` of ``whole`` may be an estimator, by its constraints."""
+    constraints = getattr(whole, "_parameter_constraints", {}).get(name, [])
     return any(isinstance(each, HasMethods) and "fit" in each.methods for each in constraints)
 
 
@@ -101,11 +103,11 @@ def documented(cls):
     return re.findall(r"^(\w+) :", section, flags=re.M)
 
 
-def check_set(self, *names):
+def check_set(estimator, *names):
     """Raise if parameters that are used after ``fit`` have values that ``fit`` would refuse."""
-    constraints = {name: self._parameter_constraints[name] for name in names}
-    params = {name: getattr(self, name) for name in names}
-    validate_parameter_constraints(constraints, params, type(self).__name__)
+    constraints = {name: estimator._parameter_constraints[name] for name in names}
+    params = {name: getattr(estimator, name) for name in names}
+    validate_parameter_constraints(constraints, params, type(estimator).__name__)
 
 
 def check_part(name, part):
@@ -119,12 +121,12 @@ def check_part(name, part):
         raise
 
 
-def check_sparse_output(self):
-    """Raise if ``transform`` is set to return data frames, which hold no sparse codes."""
-    library = _get_output_config("transform", self)["dense"]
+def check_sparse_output(estimator):
+    """Raise if ``transform`` of ``estimator`` is set to return data frames, which hold no sparse codes."""
+    library = _get_output_config("transform", estimator)["dense"]
     if library != "default":
         raise ValueError(
-            f"Codes of {type(self).__name__} are sparse, which data frames of {library} are not: set sparse_output=False, or "
+            f"Codes of {type(estimator).__name__} are sparse, which data frames of {library} are not: set sparse_output=False, or "
             "set_output(transform='default')."
         )
 

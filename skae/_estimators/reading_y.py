@@ -201,7 +201,7 @@ def read_values(y, dtype, rows, weights):
         values = column_or_1d(values, warn=True)
     one_column = values.ndim == 1
     values = values.reshape(len(values), -1)[rows]
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         center = np.average(values, axis=0, weights=weights)
         deviations = values - center
         scale = np.sqrt(np.average(deviations**2, axis=0, weights=weights))

@@ -1,4 +1,7 @@
-"""Training in two rounds: held-out rows give the best number of epochs, and all rows are then trained on for as many."""
+"""Training in two rounds: held-out rows give the best number of epochs, and all rows are then trained on for as many.
+
+A class takes these functions as methods: ``_train_twice, _train_for = train_twice, train_for``.
+"""
 
 import numpy as np
 
@@ -8,15 +11,15 @@ from ..training.solvers import is_full_batch
 from .callbacks import Callbacks, is_reporting
 
 
-def check_refit(self):
-    """Raise if the other parameters rule out ``refit``."""
-    if not self.early_stopping:
+def check_refit(estimator):
+    """Raise if the other parameters of ``estimator`` rule out ``refit``."""
+    if not estimator.early_stopping:
         raise ValueError(
             "refit=True needs early_stopping=True, which chooses the number of epochs."
         )
-    if is_full_batch(self.solver):
+    if is_full_batch(estimator.solver):
         raise ValueError(
-            f"refit=True needs a solver of minibatches, such as 'adam'; got solver={self.solver!r}."
+            f"refit=True needs a solver of minibatches, such as 'adam'; got solver={estimator.solver!r}."
         )
 
 
@@ -30,13 +33,13 @@ def train_twice(self, problem, state):
     n_epochs = int(np.argmin(chosen["validation_curve"])) + 1
     callbacks = Callbacks(self, X, n_epochs, self._set_state)
     problem.observers = [*problem.observers, callbacks]
-    _train_for(self, problem, start, n_epochs)
+    self._train_for(problem, start, n_epochs)
     self._state |= chosen
     for each in (callbacks, *whole):
         each.close()
 
 
-def _train_for(self, problem, state, n_epochs):
+def train_for(self, problem, state, n_epochs):
     """Minimize ``problem`` from ``state`` on all rows, for the first ``n_epochs`` of a training."""
     usual = range(self._n_epochs(problem))
     checkpoint, stored = self._checkpoint(problem, state, ".refit")

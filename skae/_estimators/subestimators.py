@@ -5,7 +5,6 @@ They may be fitted already: by ``prefit=True``, or as a ``FrozenEstimator``, who
 
 import os
 from copy import deepcopy
-from functools import partial
 from itertools import zip_longest
 from numbers import Integral
 from typing import NamedTuple
@@ -162,23 +161,22 @@ def fitted_base(whole, base, X, sample_weight, *, on_interrupt=None, rng=None):
 def start_above(self, data, base):
     """Fit ``base`` and take over its encoder, below an output layer; return the first state of the training of both.
 
-    If the training of ``base`` is cut short, the estimator ``self`` is fitted with what it has learned so far.
+    If the training of ``base`` is cut short, the estimator is fitted with what ``base`` has learned so far. A class of
+    supervised estimators takes this function as a method.
     """
-    take_over = partial(_take_over, self, data)
+
+    def take_over(base):
+        model = base.model_
+        self.base_, units = base, deepcopy(model.units)  # it may be the user's
+        weights, biases, activations = zip(*model.encoder_parameters())
+        sizes = (weights[0].shape[1], *map(len, weights))
+        state = self._start_network(units, sizes, activations, data)
+        layers = [(*layer, None, None) for layer in zip(weights, biases)]
+        fill_layers(self._network.views(state.params), 0, layers)
+        self._set_state(state)
+        return state
+
     return take_over(fitted_base(self, base, *data.for_part(), on_interrupt=take_over))
-
-
-def _take_over(self, data, base):
-    """Take over the encoder of the fitted ``base``: see :func:`start_above`."""
-    model = base.model_
-    self.base_, units = base, deepcopy(model.units)  # it may be the user's
-    weights, biases, activations = zip(*model.encoder_parameters())
-    sizes = (weights[0].shape[1], *map(len, weights))
-    state = self._start_network(units, sizes, activations, data)
-    layers = [(*layer, None, None) for layer in zip(weights, biases)]
-    fill_layers(self._network.views(state.params), 0, layers)
-    self._set_state(state)
-    return state
 
 
 def atoms_of(estimator):

@@ -40,7 +40,7 @@ from .labels import SupervisedData
 from .needs import LEVEL_NEED, SWAP_NEED
 from .one_pass import fit_transform
 from .reading_y import read_classes, read_values
-from .refit import check_refit, train_twice
+from .refit import check_refit, train_for, train_twice
 from .training import TrainedModel
 
 # At the inputs, in the joint training of all layers.
@@ -103,6 +103,7 @@ class BaseSupervised(
     center_, scale_ = FittedNetwork.center_, FittedNetwork.scale_
     column_losses_ = FittedNetwork.column_losses_
     _by_block = by_block_of_model
+    _train_twice, _train_for = train_twice, train_for
 
     def transform(self, X: MatrixLike) -> FloatArray:
         """Return the representation below the output layer.
@@ -286,7 +287,7 @@ class BaseSupervised(
         problem = Problem(objective, inputs, weights, targets.values, **options)
         problem.monitor = partial(self._held_out_error, problem)
         if self.refit:
-            train_twice(self, problem, state)
+            self._train_twice(problem, state)
         else:
             self._train(problem, state)
 

@@ -1,6 +1,7 @@
 """From the parameters ``loss`` and ``standardize`` to the scaling of X and the output units of a network."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import entr, xlogy
@@ -114,37 +115,56 @@ class Units:
         return warn_of_range(X, binary, self.scaling, names, self.loss.parameter) or told
 
 
+class SigmoidCode(NamedTuple):
+    """Sigmoid units with tied weights, which a suitable variance of the inputs keeps from being linear or saturated.
+
+    Parameters
+    ----------
+    n_units : int
+    enlarge : bool, default=True
+        Whether that variance may be above 1.
+    """
+
+    n_units: int
+    enlarge: bool = True
+
+    def variance_of_inputs(self, n_inputs, n_rows, beside_groups=False):
+        """Return the variance of gaussian inputs that suits these units.
+
+        With many units for few columns, each unit would use only a small, linear part of the sigmoid, so that codes
+        would be a linear map of X. With few units for many columns, noise would saturate the units. One-hot groups are
+        not scaled: codes would hardly depend on them if other columns, ``beside_groups``, had a larger variance.
+
+        Codes that are curved between neighboring rows, about ``n_rows ** (-1 / n_inputs)`` deviations apart, would fit
+        noise: of few columns, the variance may be above 8 up to where this distance is 1.
+        """
+        if not self.enlarge:
+            return float(np.clip(self.n_units / n_inputs, 0.1, 1))
+        largest = 4 if beside_groups else max(8, n_rows ** (2 / n_inputs))
+        return float(np.clip(self.n_units / n_inputs, 0.1, largest))
+
+
 def make_units(
     loss,
-    X,
-    frame,
-    sample_weight=None,
+    data,
     *,
     standardize="auto",
     machine=False,
-    n_units=None,
-    enlarge=True,
+    code=None,
     warns=True,
 ):
-    """Return the ``Units`` that ``loss`` and ``standardize`` describe for the validated ``X``.
+    """Return the ``Units`` that ``loss`` and ``standardize`` describe for the X of ``data``.
 
     Parameters
     ----------
     loss : str or list of (str, columns)
-    X : ndarray or CSR matrix
-    frame : array-like
-        X as the user gave it, with columns that may have names.
-    sample_weight : ndarray or None
-        Positive weights of the rows.
+    data : FitData
     standardize : {'auto', 'columns', 'shared', False}
     machine : bool, default=False
         Whether the units are those of a Boltzmann machine, which treats columns in a common range as probabilities; its
         parameter ``visible`` is then the ``loss``.
-    n_units : int, default=None
-        Number of sigmoid units with tied weights. Gaussian columns are scaled to the variance that suits them, see
-        :func:`suitable_variance`.
-    enlarge : bool, default=True
-        Whether that variance may be above 1.
+    code : SigmoidCode or None, default=None
+        The units above, if gaussian columns are scaled to a variance that suits these.
     warns : bool, default=True
         Whether to warn of columns whose values are strange.
 
@@ -153,25 +173,27 @@ def make_units(
     ValueError
         If a name is unknown, or the columns do not cover each column of X once.
     """
-    names = getattr(frame, "columns", range(X.shape[1]))
-    stats, parameter = Columns(X, sample_weight, names), "visible" if machine else "loss"
+    X, sample_weight, parameter = data.X, data.sample_weight, "visible" if machine else "loss"
+    names = getattr(data.frame, "columns", range(X.shape[1]))
+    stats = Columns(X, sample_weight, names)
     standardize = "auto" if standardize is True else standardize
     one_dwarfs_others = not standardize and warn_of_scales(stats, names, warns=warns)
     if warns and standardize:
-        _warn_of_values(X, stats, names)
+        warn_of_far_values(X, stats, names)
+        warn_of_rounded(X, stats, names)
     # Losses and scales of the columns; the rest follows from them.
     named, variance = None, 1.0
     if loss == "auto":
-        many_units = n_units is not None and enlarge and n_units > stats.varies.sum()
+        many_units = code is not None and code.enlarge and code.n_units > stats.varies.sum()
         binary_as_real = standardize and many_units
         pairs, scaling = _automatic_losses(X, stats, standardize, machine, binary_as_real)
     else:
-        pairs = named_losses(loss, X, frame, parameter)
+        pairs = named_losses(loss, X, data.frame, parameter)
         scaling = scaling_for_named(pairs, stats, standardize)
         named = Reconstruction([LOSSES[name](columns) for name, columns in pairs], parameter)
-    if standardize and n_units is not None:
-        options = {"beside_groups": "multinomial" in dict(pairs), "enlarge": enlarge}
-        variance = suitable_variance(n_units, scaling.n_inputs, stats.count, **options)
+    if standardize and code is not None:
+        beside_groups = "multinomial" in dict(pairs)
+        variance = code.variance_of_inputs(scaling.n_inputs, stats.count, beside_groups)
         gaussian = [columns for name, columns in pairs if name == "gaussian"]
         scaling = scaling.times(variance**0.5, gaussian)
     input_loss = _loss_of_inputs(pairs, scaling, parameter)
@@ -193,36 +215,12 @@ def make_units(
     )
 
 
-def _warn_of_values(X, stats, names):
-    """Warn of columns with values far from all others, and of those that float32 has rounded."""
-    warn_of_far_values(X, stats, names)
-    if X.dtype == np.float32:
-        warn_of_rounded(stats, names)
-
-
 def plain_units(n_features):
     """Return the ``Units`` of real columns that are not scaled."""
     columns = np.arange(n_features)
     loss = Reconstruction([LOSSES["gaussian"](columns)])
     pairs, losses = [("gaussian", columns)], {"gaussian": n_features / 2}
     return Units(no_scaling(n_features), loss, None, pairs, np.zeros(n_features), losses)
-
-
-def suitable_variance(n_units, n_inputs, n_rows, *, beside_groups=False, enlarge=True):
-    """Return the variance of the inputs that suits sigmoid units with tied weights.
-
-    With many units for few columns, each unit would use only a small, linear part of the sigmoid, so that codes would
-    be a linear map of X. With few units for many columns, noise would saturate the units. One-hot groups are not
-    scaled: codes would hardly depend on them if other columns had a larger variance.
-
-    Codes that are curved between neighboring rows, about ``n_rows ** (-1 / n_inputs)`` deviations apart, would fit
-    noise: of few columns, the variance may be above 8 up to where this distance is 1. It is at most 1 unless
-    ``enlarge``.
-    """
-    if not enlarge:
-        return float(np.clip(n_units / n_inputs, 0.1, 1))
-    largest = 4 if beside_groups else max(8, n_rows ** (2 / n_inputs))
-    return float(np.clip(n_units / n_inputs, 0.1, largest))
 
 
 def _automatic_losses(X, stats, standardize, machine, binary_as_real):

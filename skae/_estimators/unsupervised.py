@@ -1,13 +1,16 @@
 """Training of one network without labels, from its first state or that of the last fit, for any objective.
 
-A class calls :func:`fit_network` in its ``fit``, and takes ``partial_fit`` as a method. It defines ``objective`` and
-three more methods:
-``_make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees X, ``_network_shape(n_inputs)``
-the arguments of the ``Network``, and ``_first_state(rows, sample_weight)`` the ``TrainingState`` before the first
-step. Attributes that it learns after a training are named in ``_learned_afterwards``, for the next training to discard.
+A class takes these functions as methods, and calls the second one in its ``fit``::
+
+    _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
+    partial_fit = unsupervised.partial_fit
+
+It defines ``objective`` and three more methods: ``_make_units(data)`` returns the ``Units`` in which the network sees
+X, ``_network_shape(n_inputs)`` the arguments of the ``Network``, and ``_first_state(rows, sample_weight)`` the
+``TrainingState`` before the first step. Attributes that it learns after a training are named in
+``_learned_afterwards``, for the next training to discard.
 """
 
-from functools import partial
 from numbers import Integral, Real
 
 from .._compat import Interval, StrOptions, _fit_context
@@ -17,17 +20,9 @@ from ..nn.user_parts import check_objective
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
 from .checks import check_unchanged
-from .devices import dispatched, in_numpy, prototype_for
+from .devices import dispatched, prototype_for
 from .fit_warnings import warn_of_constant_codes, warn_of_drift, warn_of_unknown_scale
-from .fitting import (
-    DTYPES,
-    column_names,
-    counted_rows,
-    gathered,
-    is_fitted,
-    unchanged_on_error,
-    validated_frame,
-)
+from .fitting import DTYPES, column_names, fit_data, is_fitted, unchanged_on_error
 from .identity import content
 from .layer import LayerTraining
 from .training import FIXED, parameters_of_fit
@@ -64,18 +59,16 @@ def begin(self, X, sample_weight, *, warm_start=False):
     goes_on = warm_start and is_fitted(self)
     for name in self._learned_afterwards:
         setattr(self, name, None)
-    # 1. The rows that count, as arrays of numpy.
-    frame = gathered(self, X)
-    prototype = prototype_for(self, frame)
+    # 1. The rows that count.
     dtype = self._params.dtype if goes_on else DTYPES
-    X = in_numpy(validated_frame(self, frame, dtype=dtype, reset=not goes_on))
-    self._backend = dispatched(frame)
-    X, sample_weight, _ = counted_rows(X, in_numpy(sample_weight))
+    data = fit_data(self, X, sample_weight, dtype=dtype, reset=not goes_on)
+    X, sample_weight = data.X, data.sample_weight
+    prototype, self._backend = prototype_for(self, data.frame), dispatched(data.frame)
     # 2. How the network sees them.
     if goes_on:
-        _check_goes_on(self)
+        _check_goes_on(self, self._has_decoder)
     else:
-        units = self._make_units(X, frame, sample_weight)
+        units = self._make_units(data)
         if warm_start and self.standardize:
             warn_of_unknown_scale(units)
         self._set_network(units, self._network_shape(units.scaling.n_inputs))
@@ -95,14 +88,14 @@ def begin(self, X, sample_weight, *, warm_start=False):
     return Problem(objective, rows, sample_weight, **options), state
 
 
-def _check_goes_on(self):
+def _check_goes_on(estimator, has_decoder):
     """Raise if the network has no decoder, or if parameters that determine its shape or units have changed."""
-    if not self._has_decoder:
+    if not has_decoder:
         raise ValueError(
-            f"This {type(self).__name__} was a layer that learned from y, and has no decoder with which training could go on. "
+            f"This {type(estimator).__name__} was a layer that learned from y, and has no decoder with which training could go on. "
             "Call fit, with warm_start=False, to start anew."
         )
-    before, now = parameters_of_fit(self), vars(self)
+    before, now = parameters_of_fit(estimator), vars(estimator)
     names = [name for name in FIXED if name in before]
     check_unchanged(
         {name: content(before[name]) for name in names},
@@ -115,7 +108,7 @@ def fit_network(self, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
 
     See :func:`begin`; ``cure`` is the advice in the warning of constant codes.
     """
-    problem, state = begin(self, X, sample_weight, warm_start=self.warm_start)
+    problem, state = self._begin(X, sample_weight, warm_start=self.warm_start)
     self._train(problem, state)
     fitted, rows = self.model_, unscaled(problem.X)
     if not fitted.units.one_dwarfs_others:
@@ -125,22 +118,21 @@ def fit_network(self, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
 
 def layer_training(self, **facts):
     """Return a ``LayerTraining``: how a stack may train the network of this layer, with ``facts`` about it."""
+
+    def set_fitted(state, params=None, network=None):
+        if network is not None:
+            self._set_network(*network)
+        self._set_state(state if params is None else state.restarted(params, self._make_solver()))
+
     return LayerTraining(
         make_units=self._make_units,
-        begin=partial(begin, self),
+        begin=self._begin,
         initial_state=self._initial_state,
         make_solver=lambda: (self._make_solver(), self._step_size()),
         train=self._train,
-        set_fitted=partial(_set_fitted, self),
+        set_fitted=set_fitted,
         **facts,
     )
-
-
-def _set_fitted(self, state, params=None, network=None):
-    """Set the fitted attributes: see ``LayerTraining``."""
-    if network is not None:
-        self._set_network(*network)
-    self._set_state(state if params is None else state.restarted(params, self._make_solver()))
 
 
 @available_if(takes_steps)
@@ -170,6 +162,6 @@ def partial_fit(
         The estimator after the epoch.
     """
     with unchanged_on_error(self):
-        problem, state = begin(self, X, sample_weight, warm_start=True)
+        problem, state = self._begin(X, sample_weight, warm_start=True)
         self._train_epoch(problem, state)
     return self

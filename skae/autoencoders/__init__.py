@@ -1,7 +1,7 @@
 """Auto-encoders: one short file each."""
 
 from .._estimators.parameters import estimator
-from ..nn.activations import Unit
+from ..nn.activations import Activation
 from ..nn.sparse_units import TopK
 from ._autoencoder import AutoEncoder
 from ._base import BaseAutoEncoder
@@ -20,6 +20,6 @@ __all__ = [
     "Imputer",
     "SparseAutoEncoder",
     "TopK",
-    "Unit",
+    "Activation",
     "estimator",
 ]

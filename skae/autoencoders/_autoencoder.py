@@ -1,6 +1,7 @@
 """Auto-encoder."""
 
 from .._estimators.parameters import estimator
+from .._estimators.units import SigmoidCode
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ._base import BaseAutoEncoder
@@ -19,7 +20,7 @@ class AutoEncoder(BaseAutoEncoder):
         Width of the code.
     hidden_layer_sizes : int or sequence of int, default=()
         Widths of encoder layers before the code; the decoder mirrors them. An int is the width of a single one.
-    activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'} or Unit, default='sigmoid'
+    activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'} or Activation, default='sigmoid'
         Activation of every layer but the output. ``TopK(k)`` of :mod:`skae.autoencoders` keeps the k largest units
         of a sample; others are written as in "Add an activation" of the documentation.
     tied_weights : bool, default=True
@@ -152,10 +153,9 @@ class AutoEncoder(BaseAutoEncoder):
         """
         return Objective(network, units.loss, penalties=weight_decays(self.weight_decay))
 
-    def _make_units(self, X, frame, sample_weight):
-        """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
+    def _make_units(self, data):
+        """Return the ``Units`` in which the network sees the X of ``data``."""
         width, activation = self.layer_shapes()[0]
         # Weights that are large enough to reconstruct many columns by few units would saturate these.
         suits = self.tied_weights and activation == "sigmoid"
-        options = {"n_units": width if suits else None, "enlarge": False}
-        return super()._make_units(X, frame, sample_weight, **options)
+        return super()._make_units(data, SigmoidCode(width, enlarge=False) if suits else None)

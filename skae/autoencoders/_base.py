@@ -21,9 +21,9 @@ from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CURE_OF_CONSTANT_CODES, NETWORK_CONSTRAINTS, fit_network
+from .._estimators.unsupervised import CURE_OF_CONSTANT_CODES, NETWORK_CONSTRAINTS
 from .._typing import (
-    Activation,
+    ActivationName,
     ArrayLike,
     FloatArray,
     Loss,
@@ -32,7 +32,7 @@ from .._typing import (
     Self,
     Standardize,
 )
-from ..nn.activations import ACTIVATIONS, Unit
+from ..nn.activations import ACTIVATIONS, Activation
 from ..nn.losses import LOSSES
 from ._imputation import imputation_of, plain_imputation, rows_to_learn_from
 
@@ -44,7 +44,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     n_components: int = field(default=100, kw_only=False)
     hidden_layer_sizes: int | Sequence[int] = ()
-    activation: Activation | Unit = "sigmoid"
+    activation: ActivationName | Activation = "sigmoid"
     tied_weights: bool = True
     loss: Loss = "auto"
     standardize: Standardize = "auto"
@@ -62,7 +62,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         **NETWORK_CONSTRAINTS,
         **DEVICE_CONSTRAINTS,
         "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS)), Unit],
+        "activation": [StrOptions(set(ACTIVATIONS)), Activation],
         "tied_weights": ["boolean"],
         "loss": [StrOptions({"auto", *LOSSES}), list],
     }
@@ -118,7 +118,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            fitted, X, weights = fit_network(self, X, sample_weight, self._cure_of_constant_codes)
+            fitted, X, weights = self._fit_network(X, sample_weight, self._cure_of_constant_codes)
             x, weights = rows_to_learn_from(X, weights)
             z = fitted.scaling.apply(x)
             if self._as_part.name is None:  # a whole says by itself what concerns its results
@@ -126,7 +126,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             self._imputation = imputation_of(fitted, z, weights)
         return self
 
-    partial_fit = unsupervised.partial_fit
+    _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
+    _layer_training, partial_fit = unsupervised.layer_training, unsupervised.partial_fit
 
     def impute(self, X: MatrixLike) -> FloatArray:
         """Return X with its missing values (NaN) filled in from reconstructions.
@@ -194,12 +195,12 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         training : LayerTraining
             Functions that train the network, and facts that the stack needs.
         """
-        return unsupervised.layer_training(self, units_parameter="loss", tied=self.tied_weights)
+        return self._layer_training(units_parameter="loss", tied=self.tied_weights)
 
-    def _make_units(self, X, frame, sample_weight, **options):
-        """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
-        options |= {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
-        return make_units(self.loss, X, frame, sample_weight, **options)
+    def _make_units(self, data, code=None):
+        """Return the ``Units`` in which the network sees the X of ``data``; ``code`` is that of ``make_units``."""
+        options = {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
+        return make_units(self.loss, data, code=code, **options)
 
     def layer_shapes(self):
         """Return width and activation of each layer of the encoder, from the parameters.

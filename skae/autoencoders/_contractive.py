@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import Interval, StrOptions
 from .._estimators.needs import Need
 from .._estimators.parameters import estimator, resolved
+from .._estimators.units import SigmoidCode
 from ..nn.activations import make_activation
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.network import expected_squared_jacobian
@@ -68,7 +69,7 @@ class ContractiveAE(BaseAutoEncoder):
         16 features, and 1 beyond: codes and reconstructions are as good.
     hidden_layer_sizes : int or sequence of int, default=()
         Widths of encoder layers before the code; the decoder mirrors them. An int is the width of a single one.
-    activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'} or Unit, default='sigmoid'
+    activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'} or Activation, default='sigmoid'
         Activation of every layer but the output. ``TopK(k)`` of :mod:`skae.autoencoders` keeps the k largest units
         of a sample; others are written as in "Add an activation" of the documentation.
     tied_weights : bool, default=True
@@ -259,12 +260,11 @@ class ContractiveAE(BaseAutoEncoder):
             penalties.append(self._curvature(network))
         return Objective(network, units.loss, penalties=penalties)
 
-    def _make_units(self, X, frame, sample_weight):
-        """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
+    def _make_units(self, data):
+        """Return the ``Units`` in which the network sees the X of ``data``."""
         width, activation = self.layer_shapes()[0]
         suits = activation == "sigmoid" and self.contracted == "code"
-        n_units = width if suits else None
-        return super()._make_units(X, frame, sample_weight, n_units=n_units)
+        return super()._make_units(data, SigmoidCode(width) if suits else None)
 
     def _contraction(self, network, units):
         strength = self._strength(network, units, vars(self))

@@ -41,7 +41,7 @@ class DenoisingAE(BaseAutoEncoder):
         Loss weights of the corrupted and of the clean cells (Vincent et al. 2010, section 5).
     hidden_layer_sizes : int or sequence of int, default=()
         Widths of encoder layers before the code; the decoder mirrors them. An int is the width of a single one.
-    activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'} or Unit, default='sigmoid'
+    activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'} or Activation, default='sigmoid'
         Activation of every layer but the output. ``TopK(k)`` of :mod:`skae.autoencoders` keeps the k largest units
         of a sample; others are written as in "Add an activation" of the documentation.
     tied_weights : bool, default=False

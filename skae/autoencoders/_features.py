@@ -99,7 +99,7 @@ class FittedFeatures(FittedNetwork):
             return super().score_samples(X)
         blocks = self._blocks(X, "score_samples")
         # Rows far from all others have a score of minus infinity.
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(over="ignore"):
             return np.concatenate(
                 [-0.5 * np.sum((z - self._decoded(codes)) ** 2, axis=1) for z, codes in blocks]
             )
@@ -132,13 +132,12 @@ class FittedFeatures(FittedNetwork):
             n_samples += len(z)
             # Squares of values far from 0 would lose their deviations to rounding.
             near = z[0].astype(float) if near is None else near
-            with np.errstate(over="ignore", under="ignore"):
+            with np.errstate(over="ignore"):
                 error += float(np.sum((z - self._decoded(codes)) ** 2, dtype=float))
                 sums, squares = sums + (z - near).sum(axis=0), squares + np.sum((z - near) ** 2)
         if not np.isfinite([error, squares]).all():
             raise ValueError(f"X has values whose squares overflow in {z.dtype}: scale X.")
-        with np.errstate(under="ignore"):
-            variation = squares - np.sum((sums / n_samples) ** 2) * n_samples
+        variation = squares - np.sum((sums / n_samples) ** 2) * n_samples
         return Bunch(
             unexplained=float(error / variation) if variation > 0 else np.nan,
             n_active=float(counts.sum() / n_samples),
@@ -197,15 +196,14 @@ class FittedFeatures(FittedNetwork):
         n_rows = min(rows_at_once(BLOCK, width, X.dtype), X.shape[0])
         space = np.empty((n_rows, self.n_components_), X.dtype)
         for rows in gen_batches(X.shape[0], n_rows):
-            with np.errstate(under="ignore"), team():
+            with team():
                 z = model.inputs(dense(X[rows]))
                 codes = model.network.sparse_codes(model.params, z, space[: len(z)])
             yield z, codes.matrix(self.n_components_)
 
     def _unscaled(self, codes):
         """Return h D + c on the scale of X."""
-        with np.errstate(under="ignore"):
-            return self._units.scaling.invert(self._decoded(codes))
+        return self._units.scaling.invert(self._decoded(codes))
 
     def _decoded(self, codes):
         """Return h D + c, in scaled columns."""

@@ -280,14 +280,14 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            problem, state = begin(self, X, sample_weight, warm_start=self.warm_start)
+            problem, state = self._begin(X, sample_weight, warm_start=self.warm_start)
             self._train(problem, state)
             n_batches = max(-(-problem.n_rows // self.batch_size), self.dead_after)
             dead = self._state["extra_idle"] >= n_batches
             warn_of_dead_features(dead, unscaled(problem.X), type(self).__name__)
         return self
 
-    partial_fit = partial_fit
+    _begin, partial_fit = begin, partial_fit
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -296,10 +296,10 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
 
     # Methods that begin and train call.
 
-    def _make_units(self, X, frame, sample_weight):
-        """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
+    def _make_units(self, data):
+        """Return the ``Units`` in which the network sees the X of ``data``."""
         options = {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
-        return make_units("gaussian", X, frame, sample_weight, **options)
+        return make_units("gaussian", data, **options)
 
     def _network_shape(self, n_inputs):
         """Return the arguments of the ``SparseNetwork`` for ``n_inputs`` inputs."""

@@ -132,7 +132,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         "prefit": ["boolean"],
     }
 
-    score = score
+    score, _start_above = score, start_above
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -162,7 +162,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         """
         with unchanged_on_error(self):
             data = self._validated_data(X, y, sample_weight)
-            state = start_above(self, data, self._checked_base())
+            state = self._start_above(data, self._checked_base())
             self._train_jointly(
                 data,
                 state,

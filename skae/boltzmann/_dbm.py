@@ -12,7 +12,7 @@ from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.devices import fitting_parts, in_numpy, shown
 from .._estimators.fitted import by_block_of_model
-from .._estimators.fitting import MeanScore, column_names, fit_data, unchanged_on_error
+from .._estimators.fitting import column_names, fit_data, score, unchanged_on_error
 from .._estimators.needs import Need
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
@@ -42,9 +42,7 @@ from ._rbm import RBM
 
 
 @estimator
-class DBM(
-    BoltzmannMachine, MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _BaseComposition
-):
+class DBM(BoltzmannMachine, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _BaseComposition):
     """Deep Boltzmann machine: each hidden layer is connected with the one below and the one above.
 
     ``p(x, h1, h2)`` is proportional to ``exp(h1'W1 x + h2'W2 h1 + biases)``. First, each RBM is trained on the codes of
@@ -163,7 +161,7 @@ class DBM(
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
 
-    fit_transform = fit_transform
+    fit_transform, score = fit_transform, score
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -198,8 +196,7 @@ class DBM(
             if isinstance(self._make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
             data = fit_data(self, in_numpy(X), in_numpy(sample_weight))
-            make_units = layers[0][1].layer_training().make_units
-            self._units = make_units(data.X, data.frame, data.sample_weight)
+            self._units = layers[0][1].layer_training().make_units(data)
             self._units.check(data.X, column_names(self, data.X), warns=False)
             self.layers_ = double_weights(ready_layers(layers, self))
             widths = [layer.n_components for _, layer in self.layers_]
@@ -310,6 +307,7 @@ class DBM(
         return [shown(self._backend, each) for each in biases]
 
     def _learn(self, data):
+        """Train the layers one by one, unless ``pretraining`` is None, and then all of them together."""
         rows, dtype = self._units.scaling.rows(data.X), data.X.dtype
         network, mask = self._machine.network, self._machine.mask()
         state = self._initial_state(network, dtype)

@@ -12,11 +12,11 @@ from .._estimators import named_layers
 from .._estimators.checks import check_order_of_codes
 from .._estimators.devices import as_given, backend_of_fit, check_backend
 from .._estimators.fitting import (
-    MeanScore,
     by_block,
     check_counts,
     generator,
     is_fitted,
+    score,
     take_columns,
     unchanged_on_error,
 )
@@ -43,9 +43,7 @@ from ._rbm import RBM
 
 
 @estimator
-class DBN(
-    MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _BaseComposition, BaseEstimator
-):
+class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _BaseComposition, BaseEstimator):
     """Deep belief network: a stack of RBMs, the highest of which generates samples.
 
     Each RBM learns the means of the hidden units of the one below (Hinton et al. 2006). The density is that of the
@@ -111,7 +109,7 @@ class DBN(
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
 
-    fit_transform = fit_transform
+    fit_transform, score = fit_transform, score
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:

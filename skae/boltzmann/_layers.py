@@ -36,7 +36,7 @@ def check_deep_machine(layers):
 
 
 def double_weights(layers):
-    """Double, in place, the weights of ``layers`` towards each side that will have a second neighboring layer."""
+    """Let ``layers`` train with doubled weights towards each side that will have a second neighboring layer."""
     for number, (_, layer) in enumerate(layers):
         layer.scales = (1 if number == len(layers) - 1 else 2, 2 if number else 1)
     return layers
@@ -53,13 +53,13 @@ def pretrain(layers, machine, params, rows, data):
             layer.fit(X, sample_weight=sample_weight)
         finally:
             if is_fitted(layer):
-                _take(layer, number, machine, params)
+                _copy_layer(layer, number, machine, params)
         if number < len(layers):
             upward = partial(upward_means, layer.model_, scale=layer.scales[0])
             rows = by_block(rows, upward, layer.n_components)
 
 
-def _take(layer, number, machine, params):
+def _copy_layer(layer, number, machine, params):
     """Copy a fitted layer into ``params``."""
     fitted = layer.model_.params
     decoder_bias = fitted.decoder_biases[0]

@@ -15,7 +15,7 @@ from .._estimators.needs import Need
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import layer_weights
 from .._estimators.units import make_units
-from .._estimators.unsupervised import NETWORK_CONSTRAINTS, fit_network
+from .._estimators.unsupervised import NETWORK_CONSTRAINTS
 from .._typing import (
     ArrayLike,
     FloatArray,
@@ -236,10 +236,11 @@ class RBM(BoltzmannMachine, FittedNetwork):
             weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            fit_network(self, X, sample_weight)
+            self._fit_network(X, sample_weight)
         return self
 
-    partial_fit = unsupervised.partial_fit
+    _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
+    _layer_training, partial_fit = unsupervised.layer_training, unsupervised.partial_fit
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return the logarithm of each sample's unnormalized density: minus its (free) energy.
@@ -309,7 +310,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         training : LayerTraining
             Functions that train it, and its properties that the stack needs.
         """
-        return unsupervised.layer_training(self, units_parameter="visible", tied=True)
+        return self._layer_training(units_parameter="visible", tied=True)
 
     def objective(self, network, units):
         """Return the objective that estimates the gradient of the likelihood, or that of the reconstruction loss.
@@ -356,10 +357,10 @@ class RBM(BoltzmannMachine, FittedNetwork):
         self._base_rates = Constant(self._units.base_logits.astype(rows.dtype))
         return self._initial_state(self._network, rows.dtype, output_bias=self._base_bias)
 
-    def _make_units(self, X, frame, sample_weight):
-        """Return how the network sees the columns of the validated X, which was ``frame``."""
+    def _make_units(self, data):
+        """Return the ``Units`` in which the network sees the X of ``data``."""
         options = {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
-        return make_units(self.visible, X, frame, sample_weight, machine=True, **options)
+        return make_units(self.visible, data, machine=True, **options)
 
     def layer_shapes(self):
         """Return width and activation of the one layer.

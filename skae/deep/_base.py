@@ -44,6 +44,7 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
+    _layers_in_training = layers_in_training
 
     @property
     def n_iter_(self) -> int:
@@ -55,7 +56,7 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         """Return the ``FitData`` of X, and the ``Units`` in which the first layer sees it."""
         data = fit_data(self, frame, sample_weight)
         first = chosen_layers(self)[0][1]
-        units = units_of(first, data.X, data.frame, data.sample_weight)
+        units = units_of(first, data)
         units.check(data.X, column_names(self, data.X), warns=False)
         return data, units
 
@@ -64,7 +65,7 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
 
         Return the ``Callbacks`` of the fit, which are to be closed after ``n_more`` trainings.
         """
-        layers = layers_in_training(self, state, data, n_more)
+        layers = self._layers_in_training(state, data, n_more)
         with SetAtEnd(state, self._set_state):
             pretrain(self, layers)
         return layers.callbacks

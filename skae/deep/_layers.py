@@ -67,11 +67,11 @@ def ties(layer):
     return isinstance(layer, NetworkLayer) and layer.layer_training().tied
 
 
-def units_of(layer, X, frame, sample_weight):
-    """Return the ``Units`` in which ``layer`` sees the validated ``X``, which the user gave as ``frame``."""
+def units_of(layer, data):
+    """Return the ``Units`` in which ``layer`` sees the X of ``data``."""
     if isinstance(layer, NetworkLayer):
-        return layer.layer_training().make_units(X, frame, sample_weight)
-    return plain_units(X.shape[1])
+        return layer.layer_training().make_units(data)
+    return plain_units(data.X.shape[1])
 
 
 def check_losses(layers):

@@ -22,7 +22,7 @@ from ._pretraining_simultaneous import pretrain_simultaneously
 
 
 def layers_in_training(self, state, data, n_more):
-    """Return the ``LayersInTraining`` of the stack ``self``, whose weights go into ``state``.
+    """Return the ``LayersInTraining`` of a stack, whose weights go into ``state``: a method of the classes of stacks.
 
     Their training and ``n_more`` tasks after it are the parts of the fit that callbacks see.
     """

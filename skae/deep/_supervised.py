@@ -1,7 +1,7 @@
 """Pre-training, output layer and joint training, shared by the classifier and the regressor over a stack."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import ClassVar, Literal
 
@@ -83,6 +83,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
+    _layers_in_training = layers_in_training
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -145,18 +146,19 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     def _units_of_first_layer(self, layer, data):
         """Return the ``Units`` of the first layer, from the rows that it learns from."""
-        X, weights, labeled = data.X, data.sample_weight, data.targets.labeled
+        weights, labeled = data.sample_weight, data.targets.labeled
         uses_all = self.pretraining in ("unsupervised", "partial") or self.reconstruction_weight
         if not (uses_all or labeled.all()):
-            X, weights = X[labeled], None if weights is None else weights[labeled]
-        return units_of(layer, X, data.frame, weights)
+            weights = None if weights is None else weights[labeled]
+            data = replace(data, X=data.X[labeled], sample_weight=weights)
+        return units_of(layer, data)
 
     def _learn(self, data, state):
         """Train the layers, and then all of them together."""
         if self.pretraining is None:
             self._fine_tune(data, state)
             return
-        layers = layers_in_training(self, state, data, 1 + self.refit)
+        layers = self._layers_in_training(state, data, 1 + self.refit)
         with SetAtEnd(state, self._set_state):
             self._pretrain(layers, data)
         self._fine_tune(data, state)

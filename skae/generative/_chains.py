@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._estimators.fitting import generator
+from .._estimators.underflow import ignoring_underflow
 from .._typing import ArrayLike, FloatArray, RandomState
 from ..nn.activations import Elementwise
 from ..nn.linear_maps import ProductMap
@@ -13,7 +14,6 @@ from ._checks import (
     check_positive,
     check_schedule,
     checked_rows,
-    checked_states,
     feed_forward,
     kept_states,
     noise_level,
@@ -21,6 +21,7 @@ from ._checks import (
 from ._mcmc import langevin
 
 
+@ignoring_underflow
 def sample_chain(
     model: Any,
     x0: ArrayLike,
@@ -96,10 +97,10 @@ def sample_chain(
     if covariance == "reconstruction":
         _check_tied(fitted)
     chain = _code_chain(fitted, start, float(sigma), _NOISE[covariance], generator(random_state))
-    states = kept_states(chain, start, n_steps, burn_in, thin)
-    return checked_states(fitted.scaling, states, start)
+    return kept_states(chain, fitted.scaling, start, n_steps, burn_in, thin)
 
 
+@ignoring_underflow
 def sample_langevin(
     model: Any,
     x0: ArrayLike,
@@ -182,8 +183,7 @@ def sample_langevin(
 
     n_steps -= (n_steps - burn_in) % thin  # the last state is one that is kept
     chain = langevin(score, x, n_steps, step_size, generator(random_state))
-    states = kept_states(chain, x, n_steps, burn_in, thin)
-    return checked_states(fitted.scaling, states, x)
+    return kept_states(chain, fitted.scaling, x, n_steps, burn_in, thin)
 
 
 def _check_tied(fitted):

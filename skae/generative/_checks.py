@@ -95,12 +95,12 @@ def check_schedule(n_steps, burn_in, thin):
         )
 
 
-def kept_states(states, x, n_steps, burn_in, thin):
-    """Return the states, each like ``x``, that ``burn_in`` and ``thin`` keep."""
-    out = np.empty(((n_steps - burn_in) // thin, *x.shape), x.dtype)
-    for place, state in zip(out, islice(states, burn_in + thin - 1, None, thin)):
+def kept_states(states, scaling, start, n_steps, burn_in, thin):
+    """Return the states, by :func:`checked_states`, that ``burn_in`` and ``thin`` keep."""
+    kept = np.empty(((n_steps - burn_in) // thin, *start.shape), start.dtype)
+    for place, state in zip(kept, islice(states, burn_in + thin - 1, None, thin)):
         place[...] = state
-    return out
+    return checked_states(scaling, kept, start)
 
 
 def last_state(states):

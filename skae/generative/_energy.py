@@ -17,7 +17,7 @@ from .._estimators.parameters import estimator
 from .._estimators.reading import validated_start
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import NETWORK_CONSTRAINTS, fit_network, partial_fit
+from .._estimators.unsupervised import NETWORK_CONSTRAINTS, begin, fit_network, partial_fit
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, Self, Standardize
 from .._warnings import warn
 from ..nn.corruption import GaussianNoise
@@ -187,12 +187,12 @@ class EnergyAE(TrainedModel, FittedNetwork):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            fitted, rows, _ = fit_network(self, X, sample_weight)
+            fitted, rows, _ = self._fit_network(X, sample_weight)
             energies = self._energies(fitted, some_rows(rows, _N_CHECKED_ROWS))
             self._low_energy = float(np.quantile(energies, 0.25))
         return self
 
-    partial_fit = partial_fit
+    _begin, _fit_network, partial_fit = begin, fit_network, partial_fit
 
     def energy(self, X: MatrixLike) -> FloatArray:
         """Return E(x), whose negative gradient by scaled columns is (r(x) - x) / noise^2.
@@ -344,9 +344,9 @@ class EnergyAE(TrainedModel, FittedNetwork):
 
         return OnCodes(objective, network.sizes[0], scale)
 
-    def _make_units(self, X, frame, sample_weight):
-        """Return how the columns of the validated X, which was ``frame``, are scaled."""
-        return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
+    def _make_units(self, data):
+        """Return the ``Units`` in which the network sees the X of ``data``."""
+        return make_units("gaussian", data, standardize=self.standardize)
 
     def _network_shape(self, n_inputs):
         """Return the arguments of the ``Network`` for ``n_inputs`` inputs."""

@@ -12,12 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import (
-    MeanScore,
     by_block,
     check_counts,
     column_names,
     fit_data,
     generator,
+    score,
     unchanged_on_error,
     validated_rows,
 )
@@ -47,7 +47,7 @@ from ._posterior import (
 
 
 @estimator
-class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class JointEnergy(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Bayesian auto-encoder that samples parameters given data, and data given parameters.
 
     The objective of an auto-encoder serves as the joint energy of data X and parameters theta, ``P(X, theta) =
@@ -157,7 +157,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         "verbose": ["verbose"],
     }
 
-    fit_transform = fit_transform
+    fit_transform, score = fit_transform, score
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:

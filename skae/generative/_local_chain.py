@@ -6,12 +6,12 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from .._estimators.fitting import generator
+from .._estimators.underflow import ignoring_underflow
 from .._typing import ArrayLike, FloatArray, RandomState
 from ._checks import (
     check_gaussian,
     check_schedule,
     checked_rows,
-    checked_states,
     feed_forward,
     kept_states,
     noise_level,
@@ -21,6 +21,7 @@ from ._moments import reconstruction_and_jacobian, symmetric_eigen
 _BLOCK = 16  # rows whose Jacobians are in memory at once
 
 
+@ignoring_underflow
 def sample_local_moments(
     model: Any,
     x0: ArrayLike,
@@ -97,8 +98,7 @@ def sample_local_moments(
     sigma = noise_level(model, sigma)
     check_schedule(n_steps, burn_in, thin)
     chain = _local_chain(fitted.params, x, sigma, generator(random_state))
-    states = kept_states(chain, x, n_steps, burn_in, thin)
-    return checked_states(fitted.scaling, states, x)
+    return kept_states(chain, fitted.scaling, x, n_steps, burn_in, thin)
 
 
 def _local_chain(params, x, sigma, rng):

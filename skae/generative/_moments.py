@@ -11,6 +11,7 @@ from .._arrays.powers import power_of_two
 from .._estimators.checks import check_same_names
 from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
+from .._estimators.underflow import ignoring_underflow
 from .._typing import ArrayLike, FloatArray
 from ..nn.network import outputs_and_jacobian
 from ._checks import check_gaussian, check_positive, checked_rows, feed_forward, noise_level
@@ -34,6 +35,7 @@ class LocalMoments(NamedTuple):
     covariance: FloatArray
 
 
+@ignoring_underflow
 def local_moments(
     model: Any, X: ArrayLike, sigma: float | None = None, *, margin: float = 1e-3
 ) -> LocalMoments:
@@ -115,6 +117,7 @@ def local_moments(
     return _in_range(LocalMoments(mean, covariance), varies)
 
 
+@ignoring_underflow
 def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoments:
     """Return the mean and the covariance of the data within a ball around each center.
 

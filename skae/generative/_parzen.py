@@ -14,6 +14,7 @@ from .._estimators.columns import Columns
 from .._estimators.fitting import DTYPES, check_counts
 from .._estimators.needs import warn_of_argument
 from .._estimators.reading import numpy_array
+from .._estimators.underflow import ignoring_underflow
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 from .._typing import ArrayLike, FloatArray, RandomState
@@ -45,6 +46,7 @@ class ParzenLikelihood(NamedTuple):
     log_likelihoods: FloatArray
 
 
+@ignoring_underflow
 def parzen_log_likelihood(
     samples: ArrayLike,
     X_test: ArrayLike,
@@ -135,6 +137,7 @@ def parzen_log_likelihood(
     return ParzenLikelihood(float(values.mean()), float(standard_error), float(sigmas[0]), values)
 
 
+@ignoring_underflow
 def parzen_comparison(
     samples: ArrayLike | dict[str, ArrayLike],
     X_train: ArrayLike,

@@ -9,13 +9,15 @@ import numpy as np
 from .._estimators.fitting import generator
 from .._estimators.needs import warn_of_argument
 from .._estimators.training import parameters_of_fit
+from .._estimators.underflow import ignoring_underflow
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
 from ..nn.corruption import CORRUPTIONS, Swap
 from ..nn.losses import Gaussian
 from ..nn.user_parts import checked_corruption
-from ._checks import check_decoder, check_schedule, checked_rows, checked_states, kept_states
+from ._checks import check_decoder, check_schedule, checked_rows, kept_states
 
 
+@ignoring_underflow
 def sample_walkback(
     model: Any,
     x0: ArrayLike,
@@ -100,8 +102,7 @@ def sample_walkback(
             "corruption='swap' takes values of other chains: give rows that differ in x0, or another corruption."
         )
     chain = _denoising_chain(fitted, x, corrupt, noise, generator(random_state))
-    states = kept_states(chain, x, n_steps, burn_in, thin)
-    return checked_states(fitted.scaling, states, x)
+    return kept_states(chain, fitted.scaling, x, n_steps, burn_in, thin)
 
 
 def _chosen_corruption(model, corruption, level):

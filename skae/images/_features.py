@@ -30,8 +30,8 @@ from .._typing import (
 )
 from ._dictionaries import learned_dictionaries, over_contrast
 from ._encoders import tile_encoders, whitening_matrix
-from ._maps import KINDS, FeatureMaps, pooling_windows
-from ._tiles import check_windows, checked_tiling, tile_numbers
+from ._maps import KINDS, Contrast, FeatureMaps, make_pooling
+from ._tiles import PatchGrid, check_windows, checked_tiling, tile_numbers
 from ._validation import (
     as_floats,
     checked_patch_size,
@@ -226,34 +226,31 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """
         self._check_combinations()
         with unchanged_on_error(self):
+            # 1. The images, and where patches, tiles and windows are in them.
             images, self._pixels = validated_images(self, X, self.image_shape)
-            size = checked_patch_size(self.patch_size, images.shape[1:])
-            n_positions = tuple(n - k + 1 for n, k in zip(images.shape[1:], size))
-            tiling = checked_tiling(self.tiling, n_positions)
-            grid = {"size": self.pool_size, "stride": self.pool_stride, "grid": self.pool_grid}
-            rows, columns = pooling_windows(n_positions, **grid)
-            check_windows(tiling, rows, columns)
-            rng = check_random_state(self.random_state)
-            dtype = dtype_of(images)
+            self.image_shape_ = images.shape[1:]
+            size = checked_patch_size(self.patch_size, self.image_shape_)
+            n_positions = tuple(n - k + 1 for n, k in zip(self.image_shape_, size))
+            self.tiling_ = tiling = checked_tiling(self.tiling, n_positions)
+            windows = {"size": self.pool_size, "stride": self.pool_stride, "grid": self.pool_grid}
+            pooling = make_pooling(self.pooling, n_positions, **windows)
+            check_windows(tiling, pooling.rows, pooling.columns)
+            # 2. Patches, and the filters that are learned on them.
+            rng, dtype = check_random_state(self.random_state), dtype_of(images)
             patches, positions = drawn_patches(images, size, self.n_patches, dtype, rng)
-            self.image_shape_, self.tiling_ = images.shape[1:], tiling
             whitened, kept = self._whitened(patches)
             tile_of_patch = tile_numbers(n_positions, tiling)[positions[kept]]
             learned = learned_dictionaries(self, whitened, tile_of_patch, tiling, rng)
             self._set_learned(learned)
+            # 3. The maps that these make of images.
             center = self._center(patches)
             whitening = whitening_matrix(self.zca_, center, patches.shape[1])
             self._maps = FeatureMaps(
-                patch_size=size,
-                floor=self.floor_,
-                center=center,
-                encoders=tile_encoders(self, learned, whitening, dtype),
-                tiling=tiling,
-                sigma=self.local_contrast,
-                n_positions=n_positions,
-                rows=rows,
-                columns=columns,
-                pooling=self.pooling,
+                PatchGrid(size, n_positions, tiling),
+                Contrast(self.floor_, center),
+                tile_encoders(self, learned, whitening, dtype),
+                self.local_contrast,
+                pooling,
             )
             self._warn_of_zeros(patches[kept])
         return self
@@ -298,7 +295,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if self.components_ is None:
             return None
         filters = self.components_ if self.zca_ is None else self.components_ @ self.zca_.coloring_
-        return filters.reshape(-1, *self._maps.patch_size, self.image_shape_[2])
+        return filters.reshape(-1, *self._maps.grid.patch_size, self.image_shape_[2])
 
     @property
     def _n_features_out(self):
@@ -350,11 +347,12 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _set_learned(self, learned):
         """Set the attributes for dictionaries and filters, tile by tile."""
+        if len(learned) == 1:
+            self.dictionary_, self.components_ = learned[0]
+            return
         dictionaries, filters = zip(*learned)
-        self.dictionary_, self.components_ = learned[0]
-        if len(learned) > 1:
-            self.dictionary_ = None if dictionaries[0] is None else list(dictionaries)
-            self.components_ = None if filters[0] is None else np.concatenate(filters)
+        self.dictionary_ = None if dictionaries[0] is None else list(dictionaries)
+        self.components_ = None if filters[0] is None else np.concatenate(filters)
 
     def _center(self, patches):
         """Return the mean patch if contrasts stay as they are: products with large pixels would lose their last digits."""

@@ -39,7 +39,7 @@ class MapCoder:
         H : ndarray of shape (n_samples, n_features_out)
             Codes in the order of ``map_shape_``.
         """
-        codes, gaps, squares = self._by_block(self._codes, X)
+        codes, gaps, squares = self._by_block(X, self._codes)
         warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
         return codes
 
@@ -59,7 +59,7 @@ class MapCoder:
             Upper bound on ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus its minimum. Unknown
             with ``pool_size``: NaN, or infinite after ``max_inference_iter`` passes.
         """
-        return self._by_block(lambda images: self._solve(images, self.components_), X)
+        return self._by_block(X, lambda images: self._solve(images, self.components_))
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:
         """Return the images that are reconstructed from codes, as rows.
@@ -109,7 +109,7 @@ class MapCoder:
     def _make_encoder(self):
         return tiled_encoder(self._shape, self._convolution)
 
-    def _by_block(self, function, X):
+    def _by_block(self, X, function):
         """Return the results of ``function`` for blocks of images, whose codes take little memory, as a tuple."""
         check_is_fitted(self)
         check_set(self, *_AFTER_FIT)

@@ -1,5 +1,7 @@
 """Pooled feature maps of images, a block at a time."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .._kernels.patches import (
@@ -12,7 +14,6 @@ from .._kernels.patches import (
     normalize_patches,
     pool,
 )
-from ._tiles import tiles
 from ._validation import pair, smoothed
 
 KINDS = {"mean": SUM, "sum": SUM, "max": MAX, "l2": SQUARES}
@@ -22,48 +23,78 @@ _POSITIONS_PER_TILE = 4096  # per tile, in the images that a thread takes at onc
 _MAX_TILES = 16  # maximum factor of this number, so that images take little memory
 
 
+class Contrast(NamedTuple):
+    """What patches are divided by, or what is subtracted from those whose contrast stays as it is.
+
+    Parameters
+    ----------
+    floor : float or None
+        Value added to the variance of a patch. If None, contrasts stay as they are.
+    center : ndarray of shape (n_patch_features,) or None
+        Mean patch, subtracted if contrasts stay.
+    """
+
+    floor: float | None
+    center: np.ndarray | None
+
+    def normalize(self, patches):
+        """Divide patches, rows that end with a 1, by their contrast, or subtract the center; in place."""
+        if self.floor is not None:
+            normalize_patches(patches, patches.dtype.type(self.floor))
+        elif self.center is not None:
+            center_patches(patches, self.center)
+
+
+class Pooling(NamedTuple):
+    """Windows over maps of codes, and how the codes in each become one number.
+
+    Parameters
+    ----------
+    kind : {'mean', 'sum', 'max', 'l2'}
+    rows, columns : ndarray of shape (n_windows, 2)
+        [start, stop) of the windows, among the rows and the columns of positions.
+    """
+
+    kind: str
+    rows: np.ndarray
+    columns: np.ndarray
+
+    def fill(self, pooled, tile, bands, add):
+        """Fill ``pooled`` (n, n_windows_down, n_windows_across, n_maps) with the codes of a tile.
+
+        ``add(band, first, windows, pooled)`` adds the codes of a band of positions from ``first`` on.
+        """
+        rows, columns = tile.windows(self.rows, self.columns)
+        windows = Windows(*tile.shape, rows, columns, KINDS[self.kind])
+        pooled[:] = -np.inf if windows.kind == MAX else 0
+        for first, band in bands:
+            add(band, first, windows, pooled)
+        if self.kind == "mean":
+            areas = np.outer(np.diff(rows), np.diff(columns))
+            pooled /= areas[:, :, np.newaxis].astype(pooled.dtype)
+        elif self.kind == "l2":
+            np.sqrt(pooled, out=pooled)
+
+
 class FeatureMaps:
     """Pooled feature maps that a fitted stage computes.
 
     Parameters
     ----------
-    patch_size : (int, int)
-    floor : float or None
-        Value added to the variance of a patch. If None, contrasts stay as they are.
-    center : ndarray of shape (n_patch_features,) or None
-        Subtracted from patches whose contrast stays as it is.
+    grid : PatchGrid
+    contrast : Contrast
     encoders : list of object
         Encoder of each tile, see ``_encoders``.
-    tiling : (int, int)
-        Number of rows and columns between positions of a tile.
     sigma : float or None
         Standard deviation of the window of local contrast normalization.
-    n_positions : (int, int)
-        Number of positions of a patch in an image, down and across.
-    rows, columns : ndarray of shape (n_windows, 2)
-        [start, stop) of the pooling windows, among the rows and the columns of positions.
-    pooling : {'mean', 'sum', 'max', 'l2'}
+    pooling : Pooling
     """
 
-    def __init__(
-        self,
-        *,
-        patch_size,
-        floor,
-        center,
-        encoders,
-        tiling,
-        sigma,
-        n_positions,
-        rows,
-        columns,
-        pooling,
-    ):
-        self.patch_size, self._floor, self._center = patch_size, floor, center
-        self._encoders = encoders
-        self._tiling, self._sigma, self._positions = tiling, sigma, n_positions
-        self._rows, self._columns, self._pooling = rows, columns, pooling
-        self.shape = len(rows), len(columns), len(encoders) * encoders[0].n_maps
+    def __init__(self, grid, contrast, encoders, sigma, pooling):
+        self.grid, self._contrast, self._encoders = grid, contrast, encoders
+        self._sigma, self._pooling = sigma, pooling
+        n_maps = len(encoders) * encoders[0].n_maps
+        self.shape = len(pooling.rows), len(pooling.columns), n_maps
 
     @property
     def dtype(self):
@@ -76,50 +107,34 @@ class FeatureMaps:
         n_positions = _POSITIONS_PER_TILE
         if self._sigma is None:  # else the codes of all positions are in memory
             n_positions *= min(len(self._encoders), _MAX_TILES)
-        return max(n_positions // (self._positions[0] * self._positions[1]), 1)
+        return max(n_positions // self.grid.size, 1)
 
     def fill(self, images, pooled):
         """Fill ``pooled`` (n, *shape) from images (n, height, width, channels)."""
-        codes = None if self._sigma is None else self._normalized(images)
+        codes = None if self._sigma is None else self._normalized_codes(images)
         parts = np.split(pooled, len(self._encoders), axis=3)
-        for tile, encoder, part in zip(self._tiles(), self._encoders, parts):
+        for tile, encoder, part in zip(self.grid.tiles(), self._encoders, parts):
             # A copy if there are several tiles, since kernels need arrays in C order.
             own = np.ascontiguousarray(part)
             if codes is None:
                 bands = self._products(images, tile, encoder)
-                self._pool(encoder.pool, bands, tile, own)
+                self._pooling.fill(own, tile, bands, encoder.pool)
             else:
                 rows = np.ascontiguousarray(codes[tile.places]).reshape(-1, encoder.n_maps)
-                self._pool(pool, [(0, rows)], tile, own)
+                self._pooling.fill(own, tile, [(0, rows)], pool)
             part[:] = own
 
     def codes(self, patches):
         """Return an iterator over the codes of ``patches``, rows that are not normalized, by the encoder of each tile."""
         rows = np.hstack([patches, np.ones((len(patches), 1), patches.dtype)])
-        self._normalize(rows)
+        self._contrast.normalize(rows)
         return (each.encode(rows @ each.matrix) for each in self._encoders)
 
-    def _tiles(self):
-        return tiles(self._positions, self._tiling)
-
-    def _pool(self, add, bands, tile, pooled):
-        """Fill ``pooled`` by calling ``add`` for the bands of positions of a tile."""
-        rows, columns = tile.windows(self._rows, self._columns)
-        windows = Windows(*tile.shape, rows, columns, KINDS[self._pooling])
-        pooled[:] = -np.inf if windows.kind == MAX else 0
-        for first, band in bands:
-            add(band, first, windows, pooled)
-        if self._pooling == "mean":
-            areas = np.outer(np.diff(rows), np.diff(columns))
-            pooled /= areas[:, :, np.newaxis].astype(pooled.dtype)
-        elif self._pooling == "l2":
-            np.sqrt(pooled, out=pooled)
-
-    def _normalized(self, images):
-        """Return the codes of all positions, with their contrast normalized in each image."""
+    def _normalized_codes(self, images):
+        """Return the codes of all positions, with the local contrast of an image's maps normalized."""
         n_maps = self._encoders[0].n_maps
-        codes = np.empty((len(images), *self._positions, n_maps), images.dtype)
-        for tile, encoder in zip(self._tiles(), self._encoders):
+        codes = np.empty((len(images), *self.grid.n_positions, n_maps), images.dtype)
+        for tile, encoder in zip(self.grid.tiles(), self._encoders):
             part = codes[tile.places]
             own = np.ascontiguousarray(part)
             rows = own.reshape(-1, n_maps)
@@ -136,19 +151,13 @@ class FeatureMaps:
         size = int(np.clip(_BAND_VALUES // encoder.width, _MIN_POSITIONS, _MAX_POSITIONS))
         size = min(size, n_all)
         patches, products = (np.ones((size, n), matrix.dtype) for n in matrix.shape)
+        place = *self.grid.patch_size, *tile.first, *tile.step
         for first in range(0, n_all, size):
             n = min(size, n_all - first)
-            gather_tile(images, *self.patch_size, *tile.first, *tile.step, first, patches[:n])
-            self._normalize(patches[:n])
+            gather_tile(images, *place, first, patches[:n])
+            self._contrast.normalize(patches[:n])
             np.matmul(patches[:n], matrix, out=products[:n])
             yield first, products[:n]
-
-    def _normalize(self, patches):
-        """Divide patches, rows that end with a 1, by their contrast, or subtract the common center; in place."""
-        if self._floor is not None:
-            normalize_patches(patches, patches.dtype.type(self._floor))
-        elif self._center is not None:
-            center_patches(patches, self._center)
 
 
 def normalize_maps(maps, sigma):
@@ -164,8 +173,8 @@ def normalize_maps(maps, sigma):
     maps /= np.maximum(deviations, floor)[:, :, np.newaxis]
 
 
-def pooling_windows(shape, *, size, stride, grid):
-    """Return [start, stop) of the rows and of the columns of pooling windows over maps of ``shape``.
+def make_pooling(kind, shape, *, size, stride, grid):
+    """Return the ``Pooling`` of this kind over maps of ``shape``.
 
     Raises
     ------
@@ -180,12 +189,13 @@ def pooling_windows(shape, *, size, stride, grid):
             f"{tuple(map(min, zip(shape, counts)))}, for instance, or make patch_size smaller."
         )
     if size is None:
-        return [_parts(n, count) for n, count in zip(shape, counts)]
+        return Pooling(kind, *map(_parts, shape, counts))
     steps = counts if stride is None else pair(stride, "pool_stride")
-    return [_strided(*each) for each in zip(shape, counts, steps)]
+    return Pooling(kind, *map(_strided, shape, counts, steps))
 
 
 def _parts(n, count):
+    """Return ``count`` windows side by side, of nearly the same size."""
     bounds = np.floor(np.arange(count + 1) * n / count + 0.5).astype(np.int64)
     return np.column_stack([bounds[:-1], bounds[1:]])
 

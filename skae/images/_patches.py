@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, check_scalar, gen_batches
 
 from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
+from .._estimators.underflow import ignoring_underflow
 from .._kernels.patches import add_patches
 from .._typing import ArrayLike, FloatArray, RandomState
 from .._warnings import warn
@@ -27,6 +28,7 @@ from ._validation import (
 _BLOCK_VALUES = 2**21  # maximum number of values of the patches that are denoised at once
 
 
+@ignoring_underflow
 def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01) -> FloatArray:
     """Return ``image`` minus its local mean, divided by its local standard deviation.
 
@@ -73,6 +75,7 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
     return centered / np.maximum(deviation, max(floor, np.finfo(image.dtype).tiny))
 
 
+@ignoring_underflow
 def sample_patches(
     images: Sequence[ArrayLike],
     patch_size: int | tuple[int, int],
@@ -161,6 +164,7 @@ def _checked_image(image, name, patch_size):
     return image
 
 
+@ignoring_underflow
 def denoise(image: ArrayLike, coder: Any, patch_size: int | tuple[int, int]) -> FloatArray:
     """Return ``image`` with each patch replaced by its sparse reconstruction, averaged where patches overlap.
 

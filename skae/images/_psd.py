@@ -218,7 +218,8 @@ class ConvolutionalPSD(
             The fitted estimator.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
-            self._learn(self._train, X, sample_weight, self.warm_start and hasattr(self, "_state"))
+            again = self.warm_start and hasattr(self, "_state")
+            self._learn(X, sample_weight, self._train, again=again)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -242,10 +243,12 @@ class ConvolutionalPSD(
             The estimator after the epoch.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
-            self._learn(self._train_epoch, X, sample_weight, hasattr(self, "_state"))
+            again = hasattr(self, "_state")
+            self._learn(X, sample_weight, self._train_epoch, again=again)
         return self
 
-    def _learn(self, train, X, sample_weight, again):
+    def _learn(self, X, sample_weight, train, *, again):
+        """Learn by ``train(problem, state)``, with ``again`` from the last state; warn of useless codes."""
         problem, state = self._prepared(X, sample_weight, again)
         train(problem, state)
         if not again or self.warm_start:
@@ -258,27 +261,35 @@ class ConvolutionalPSD(
         image_shape = self.image_shape_ if again and self.image_shape is None else self.image_shape
         seen, dtype = (self._pixels, self.components_.dtype) if again else (None, None)
         images, weights, self._pixels = counted_images(self, X, sample_weight, image_shape, seen)
-        rows, image_shape = as_floats(images, dtype).reshape(len(images), -1), images.shape[1:]
-        size = checked_patch_size(self.patch_size, image_shape)
-        shape = {"n_filters": self.n_filters, "patch_size": size, "encoder": self.encoder}
-        shape |= {"image_shape": image_shape, "tiling": pair(self.tiling, "tiling")}
+        rows = as_floats(images, dtype).reshape(len(images), -1)
+        shape = self._wanted_shape(images.shape[1:])
         if again:
             check_unchanged(self._shape, shape)
+            scale = self._shape["scale"]
             # Once, since calls of partial_fit are many.
             self._warned_of_drift = self._warned_of_drift or warn_of_new_scale(
-                rows, weights, self._shape["scale"], self._alpha
+                rows, weights, scale, self._alpha
             )
-            shape["scale"] = self._shape["scale"]
         else:
-            self._warned_of_drift = False
-            self._spread = spread_of_values(rows, weights)
-            shape["scale"] = scale_of_values(rows, weights)
-        self.image_shape_, self.tiling_, self._shape = image_shape, shape["tiling"], shape
-        self._convolution = Convolution(self.image_shape_, size, self.tiling_)
+            scale = scale_of_values(rows, weights)
+            self._warned_of_drift, self._spread = False, spread_of_values(rows, weights)
+        self._shape = {**shape, "scale": scale}
+        self.image_shape_, self.tiling_ = shape["image_shape"], shape["tiling"]
+        self._convolution = Convolution(self.image_shape_, shape["patch_size"], self.tiling_)
         encoder = self._make_encoder()
         objective = ConvolutionalObjective(self._convolution, encoder, self._infer, self.beta)
         problem = Problem(objective, rows, weights, constant_loss=loss_of_zeros(rows, weights))
         return problem, self._last_state() if again else self._first_state(problem)
+
+    def _wanted_shape(self, image_shape):
+        """Return a dict of the parameters that must not change when training continues."""
+        return {
+            "n_filters": self.n_filters,
+            "patch_size": checked_patch_size(self.patch_size, image_shape),
+            "encoder": self.encoder,
+            "image_shape": image_shape,
+            "tiling": pair(self.tiling, "tiling"),
+        }
 
     def _first_state(self, problem):
         """Return the state with random filters, of images that are not held out, and an encoder that matches them."""

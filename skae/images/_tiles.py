@@ -1,5 +1,7 @@
 """Tiles: sets of positions that share their filters, ``tiling`` rows and columns apart."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ._validation import pair
@@ -42,9 +44,32 @@ class Tile:
         return [-(-(each - i) // k) for each, i, k in zip(axes, self.first, self.step)]
 
 
-def tiles(n_positions, tiling):
-    """Return the tiles, row by row."""
-    return [Tile((i, j), tiling, n_positions) for i in range(tiling[0]) for j in range(tiling[1])]
+class PatchGrid(NamedTuple):
+    """The positions of a patch in an image, and their tiles.
+
+    Parameters
+    ----------
+    patch_size : (int, int)
+        Height and width of a patch.
+    n_positions : (int, int)
+        Number of positions, down and across.
+    tiling : (int, int)
+        Number of rows and columns between positions of a tile.
+    """
+
+    patch_size: tuple
+    n_positions: tuple
+    tiling: tuple
+
+    @property
+    def size(self):
+        """The number of positions: int."""
+        return self.n_positions[0] * self.n_positions[1]
+
+    def tiles(self):
+        """Return the tiles, row by row."""
+        (down, across), n_positions = self.tiling, self.n_positions
+        return [Tile((i, j), self.tiling, n_positions) for i in range(down) for j in range(across)]
 
 
 def check_windows(tiling, rows, columns):

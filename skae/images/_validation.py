@@ -159,7 +159,9 @@ def check_finite_pixels(images, name):
 def _seen_pixels(X, before, *, warns=False):
     """Return what the pixels of X, and those ``before``, say about their scale: those of 8 bits are divided by 255.
 
-    With ``warns``, warn if they are far apart.
+    It is a dict: whether pixels are of 8 bits (``eight_bit``), the ``largest`` one, whether some were whole numbers
+    (``whole``), and whether there were pixels of 8 bits beside others (``both``). With ``warns``, warn if X and those
+    before are far apart.
 
     Raises
     ------

@@ -112,7 +112,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         variances, directions = np.linalg.eigh(centered.T @ centered / len(X))
         floor = self.epsilon * variances.mean() or 1.0
         scales = unit * np.sqrt(np.maximum(variances, 0) + floor)
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             whitening = (directions / scales) @ directions.T
             coloring = (directions * scales) @ directions.T
         if not all(np.isfinite(each).all() for each in (mean, whitening, coloring)):
@@ -134,8 +134,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validated_rows(self, X, dtype=self.mean_.dtype, accept_sparse=False, reset=False)
-        with np.errstate(under="ignore"):
-            return (X - self.mean_) @ self.whitening_
+        return (X - self.mean_) @ self.whitening_
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:
         """Return rows with the whitening undone.
@@ -154,8 +153,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_order_of_codes(self, X)
         X = named_array(X, "X", dtype=self.mean_.dtype)
         check_codes(self, X, self.n_features_in_)
-        with np.errstate(under="ignore"):
-            return X @ self.coloring_ + self.mean_
+        return X @ self.coloring_ + self.mean_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -251,7 +251,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     _needs: ClassVar[tuple] = TANGENT_NEEDS
     _drops_on_pixels: ClassVar[bool] = False
 
-    score = score
+    score, _start_above = score, start_above
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -285,7 +285,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             self._check_parameters()
             data = self._validated_data(X, y, sample_weight)
             data = data.with_targets(loss=self._output_loss())
-            self._fine_tune(data, start_above(self, data, self._checked_base()))
+            self._fine_tune(data, self._start_above(data, self._checked_base()))
         return self
 
     def _fine_tune(self, data, state):

@@ -217,8 +217,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         classes = np.arange(len(self.classes_))
 
         def votes(rows):
-            with np.errstate(under="ignore"):
-                labels = self._labels[self._nearest(X[rows])]
+            labels = self._labels[self._nearest(X[rows])]
             return (labels[:, :, np.newaxis] == classes).mean(axis=1)
 
         with team(effective_n_jobs(self.n_jobs)):

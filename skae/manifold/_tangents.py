@@ -14,6 +14,7 @@ from .._estimators.checks import check_jobs
 from .._estimators.devices import backend_of_fit, check_backend, check_same_backend, dispatched
 from .._estimators.fitting import check_counts, rows_at_once, validated_rows
 from .._estimators.reading import named_array
+from .._estimators.underflow import ignoring_underflow
 from .._threads import alone, share_items, team
 from .._typing import FloatArray, MatrixLike, RandomState
 from ._bidiagonalization import leading_vectors
@@ -252,6 +253,7 @@ def _solver(model, X, n_tangents, tol, start, random_state, n_jobs):
             f"start must have shape {(X.shape[0], n_tangents, X.shape[1])}; got {start.shape}."
         )
 
+    @ignoring_underflow
     def solve(rows):
         x = X[rows, ...] if dispatched(X) else dense(X[rows])
         rng = np.random.default_rng([seed, rows.start])

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._estimators.fitting import check_counts
+from .._estimators.underflow import ignoring_underflow
 from .._typing import FloatArray, TextArray
 
 
+@ignoring_underflow
 def tangent_terms(basis: FloatArray, feature_names: Sequence[str], n_terms: int = 8) -> TextArray:
     """Return each tangent as the words that it adds and takes away, such as ``'+gilt +stg -slow'``.
 

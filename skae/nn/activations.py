@@ -14,7 +14,7 @@ from .._threads import ELEMENT, share
 ALL = slice(None)
 
 
-class Unit(ABC):
+class Activation(ABC):
     """An activation: outputs h = s(a) of the units of a layer, from the pre-activations a of a sample.
 
     To add one, derive from this class, implement
@@ -245,7 +245,7 @@ class _Masked(Derivatives):
         return self._mask if rows is None else self._mask[rows.owners]
 
 
-class Elementwise(Unit):
+class Elementwise(Activation):
     """An activation of one pre-activation: ``kind`` is its code in the kernels, ``kernel`` applies it in place."""
 
     whole_row = False
@@ -292,7 +292,7 @@ ACTIVATIONS = {
 
 
 def make_activation(activation):
-    """Return the ``Unit`` called ``activation``, or ``activation`` itself if it is one."""
+    """Return the ``Activation`` called ``activation``, or ``activation`` itself if it is one."""
     return ACTIVATIONS[activation] if isinstance(activation, str) else activation
 
 

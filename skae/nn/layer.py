@@ -12,7 +12,7 @@ from .._arrays.contraction import add_scaled_rows
 from .._arrays.namespace import empty, zeros_like
 from .._arrays.products import multiplier
 from .._threads import ELEMENT, is_shared, share_matrix
-from .activations import ALL, Derivatives, Unit
+from .activations import ALL, Activation, Derivatives
 
 
 @dataclass(slots=True, eq=False)
@@ -23,13 +23,13 @@ class DenseLayer:
     ----------
     weights : ndarray of shape (n_outputs, n_inputs)
     bias : ndarray of shape (n_outputs,)
-    activation : Unit
+    activation : Activation
         s.
     """
 
     weights: np.ndarray
     bias: np.ndarray
-    activation: Unit
+    activation: Activation
 
     def forward(self, inputs, out=None):
         """Return the outputs, in ``out`` if it is given."""

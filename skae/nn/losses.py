@@ -150,8 +150,7 @@ class Multinomial:
     def activate(self, logits):
         """Turn logits into means, in place."""
         if is_numpy(logits):
-            with np.errstate(under="ignore"):
-                logits[:, self.columns] = zero_if_tiny(softmax(logits[:, self.columns], axis=1))
+            logits[:, self.columns] = zero_if_tiny(softmax(logits[:, self.columns], axis=1))
         else:
             columns = self.columns.tolist()
             means = kernels.softmax(logits, columns)

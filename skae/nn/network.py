@@ -9,7 +9,7 @@ import numpy as np
 from .._arrays.namespace import dense, empty, empty_like, multiply_into, namespace, size
 from .._arrays.products import multiplier
 from .._threads import share
-from .activations import Unit, initial_bound, make_activation
+from .activations import Activation, initial_bound, make_activation
 from .corruption import dropout_mask
 from .layer import DenseLayer, LayerAbove, LayerRecord, Records, WeightRows, add_up
 from .noise import shifted_seed
@@ -51,7 +51,7 @@ class Network:
     ----------
     sizes : sequence of int
         Widths from the input to the code.
-    activation : str or Unit, or a sequence of these
+    activation : str or Activation, or a sequence of these
         Key of ``ACTIVATIONS``, or the function itself, for all layers or for each layer of the encoder. Hidden layers
         of the decoder have that of the encoder's layer of the same width.
     decoder : {'tied', 'untied', None}
@@ -67,7 +67,9 @@ class Network:
         self.sizes, self.decoder, self.dropout = tuple(sizes), decoder, dropout
         self.depth = len(self.sizes) - 1
         self.is_shallow = bool(decoder) and self.depth == 1
-        names = (activation,) * self.depth if isinstance(activation, (str, Unit)) else activation
+        names = (
+            (activation,) * self.depth if isinstance(activation, (str, Activation)) else activation
+        )
         self.activation_names, self.activations = names, list(map(make_activation, names))
         downward = ("identity", *(names[:-1] if downward is None else downward))
         self._decoder_activations = list(map(make_activation, reversed(downward)))

@@ -6,7 +6,7 @@ from .._kernels.contraction import add_scaled_rows
 from .._threads import product
 from .activations import initial_bound, make_activation
 from .layer import DenseLayer, LayerRecord, Records
-from .network import FlatLayout, Params
+from .network import FlatLayout, Network, Params
 
 
 class RecurrentNetwork:
@@ -66,11 +66,7 @@ class RecurrentNetwork:
         out[...] = codes
         return out
 
-    def decode(self, params, codes):
-        """Return the logits from the highest layer alone, by one pass down."""
-        for layer in params.decoder_layers:
-            codes = layer.forward(codes)
-        return codes
+    decode = Network.decode  # from the highest layer alone, by one pass down
 
     def reconstruct(self, params, X):
         """Return the logits of the output units for the inputs ``X``."""

@@ -13,7 +13,7 @@ from sklearn.utils import check_scalar
 
 from .._arrays.namespace import cast, dot, namespace, scalar, zeros, zeros_like
 from .._arrays.sparse_codes import threshold_gradients
-from .activations import ALL, Diagonal, Unit
+from .activations import ALL, Activation, Diagonal
 from .sparse_codes import above, above_or_near, top_k, weighted_batch_top_k
 
 _AVERAGE_WEIGHT = 0.01  # weight of the current batch in the running mean of thresholds
@@ -21,7 +21,7 @@ _BANDWIDTH = 0.2  # width of the kernel around the thresholds of jumprelu, relat
 _LEAST_THRESHOLD = 0.1  # lower bound on initial thresholds
 
 
-class TopK(Unit):
+class TopK(Activation):
     """The k largest pre-activations of a sample, if they are positive; 0 elsewhere (Makhzani & Frey 2014, section 2.1).
 
     An ``activation`` of :class:`skae.AutoEncoder`, :class:`skae.DenoisingAE` and :class:`skae.ContractiveAE`, whose
@@ -77,7 +77,7 @@ class TopK(Unit):
         return top_k(a, bias, min(self.k, a.shape[1]))
 
 
-class Above(Unit):
+class Above(Activation):
     """Pre-activations above a limit for each unit; 0 elsewhere.
 
     Parameters

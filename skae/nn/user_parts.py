@@ -17,7 +17,7 @@ from .penalties import Penalty
 
 
 def check_activations(network, dtype):
-    """Raise unless the activations of ``network`` do what :class:`~skae.nn.activations.Unit` says."""
+    """Raise unless the activations of ``network`` do what :class:`~skae.nn.activations.Activation` says."""
     for activation, width in zip(network.activations, network.sizes[1:]):
         if not isinstance(activation, Elementwise):
             # A copy, since an activation may draw random numbers of its own.

@@ -22,13 +22,11 @@ from .._estimators.fit_warnings import warn_of_means, warn_of_new_scale, warn_of
 from .._estimators.fitting import (
     BLOCK,
     DTYPES,
-    MeanScore,
-    counted_rows,
     dtypes_of_library,
-    gathered,
+    fit_data,
     rows_at_once,
+    score,
     unchanged_on_error,
-    validated_frame,
     validated_rows,
 )
 from .._estimators.one_pass import fit_transform
@@ -57,7 +55,7 @@ def positive_part(codes):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseCoder(
-    TrainedModel, MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
+    TrainedModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
 ):
     """Base of sparse coders: ``fit`` and the fitted methods. The parameters in ``_state`` begin with the atoms."""
 
@@ -89,8 +87,8 @@ class BaseCoder(
         self._spread, self._scale = spread_of_values(X, weights), scale_of_values(X, weights)
 
     @abstractmethod
-    def _check_algorithm(self, atoms):
-        """Raise if ``algorithm`` cannot find codes for ``atoms``."""
+    def _resolve_algorithm(self, atoms):
+        """Raise if ``algorithm`` cannot find codes for ``atoms``; choose one if it is ``'auto'``."""
 
     @abstractmethod
     def _problem(self, X, weights):
@@ -111,10 +109,10 @@ class BaseCoder(
         """Return all initial parameters, which begin with ``atoms``."""
         return atoms.ravel()
 
-    def _choose_algorithm(self, X):
-        """Choose the algorithm for rows like those of the validated X, after training."""
+    def _choose_fastest_algorithm(self, X):
+        """Replace the choice by the fastest algorithm for rows like those of the validated X, after training."""
 
-    fit_transform = fit_transform
+    fit_transform, score = fit_transform, score
     alpha_, _alpha = alpha_, resolved_alpha
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -196,26 +194,20 @@ class BaseCoder(
         held_out : bool
             Whether ``train`` may hold out rows, which are no initial atoms then.
         """
-        X, weights, prototype = self._validated_training_data(X, sample_weight, reset=not again)
+        self._check_library(X)
+        dtype = self._atoms.dtype if again else DTYPES
+        data = fit_data(self, X, sample_weight, dtype=dtype, reset=not again)
+        prototype, self._backend = prototype_for(self, data.frame), dispatched(data.frame)
+        X, weights = data.X, data.sample_weight
         if not self._take_given_dictionary(X):
             problem, state = (
                 self._resumed(X, weights) if again else self._begun(X, weights, held_out)
             )
-            self._check_algorithm(self._atoms_of(state.params))
+            self._resolve_algorithm(self._atoms_of(state.params))
             problem.prototype = prototype
             train(problem, state)
-        self._choose_algorithm(X)
+        self._choose_fastest_algorithm(X)
         return X
-
-    def _validated_training_data(self, X, sample_weight, reset):
-        """Return rows and weights as numpy arrays, and an array that determines the device of training, or None."""
-        dtype, X = DTYPES if reset else self._atoms.dtype, gathered(self, X)
-        self._check_library(X)
-        prototype, backend = prototype_for(self, X), dispatched(X)
-        X = in_numpy(validated_frame(self, X, dtype=dtype, reset=reset))
-        self._backend = backend
-        X, weights, _ = counted_rows(X, in_numpy(sample_weight))
-        return X, weights, prototype
 
     def _begun(self, X, weights, held_out):
         """Return the ``Problem`` and an initial state, whose atoms are training rows."""
@@ -283,8 +275,7 @@ class BaseCoder(
         codes = checked_codes(self, X, self._n_features_out, dtype)
         if self.split_sign:
             codes = codes[:, : self._n_atoms] - codes[:, self._n_atoms :]
-        with np.errstate(under="ignore"):
-            return codes @ self._atoms_like(codes)
+        return codes @ self._atoms_like(codes)
 
     def reconstruct(self, X: MatrixLike) -> FloatArray:
         """Return the reconstruction of each sample: the weighted sum of atoms of its code.
@@ -300,8 +291,7 @@ class BaseCoder(
             Reconstructions, on the scale of X.
         """
         X = self._validated(X, "reconstruct")
-        with np.errstate(under="ignore"):
-            return self._codes(X, True) @ self._atoms_like(X)
+        return self._codes(X, True) @ self._atoms_like(X)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return minus half the squared reconstruction error of each sample, summed over features.
@@ -322,9 +312,8 @@ class BaseCoder(
             return -0.5 * row_products(errors, errors)
         codes, scores = self._codes(X, True), np.empty(X.shape[0], X.dtype)
         for rows in gen_batches(len(scores), rows_at_once(BLOCK, 2 * X.shape[1], X.dtype)):
-            with np.errstate(under="ignore"):
-                errors = dense(X[rows]) - codes[rows] @ self._atoms
-                scores[rows] = -0.5 * np.einsum("ij,ij->i", errors, errors)
+            errors = dense(X[rows]) - codes[rows] @ self._atoms
+            scores[rows] = -0.5 * np.einsum("ij,ij->i", errors, errors)
         return scores
 
     def _validated(self, X, method):

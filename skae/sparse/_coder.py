@@ -306,7 +306,7 @@ class SparseCoder(BaseCoder):
         check_squares(X)
         self._measure_scale(X, None)
         self._shape = {"n_components": len(atoms)}
-        self._check_algorithm(atoms)
+        self._resolve_algorithm(atoms)
         self._state = self._new_state(atoms.ravel(), *self._seed()).to_dict()
         return True
 
@@ -327,10 +327,10 @@ class SparseCoder(BaseCoder):
         tags.array_api_support = self._is_portable
         return tags
 
-    def _check_algorithm(self, atoms):
+    def _resolve_algorithm(self, atoms):
         self.algorithm_ = chosen_algorithm(self._code_problem(atoms), self.algorithm)
 
-    def _choose_algorithm(self, X):
+    def _choose_fastest_algorithm(self, X):
         if self.algorithm == "auto":
             problem = self._code_problem(self._atoms)
             self.algorithm_ = fastest_algorithm(problem, X, self.gap_tol, self.max_inference_iter)

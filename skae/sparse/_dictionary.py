@@ -53,6 +53,7 @@ class DictionaryObjective(TrainingObjective):
     def __init__(self, n_atoms, code_problem, inference):
         self.n_atoms, self._code_problem = n_atoms, code_problem
         self._inference = inference
+        self.rows = self.weights = self.codes = self.errors = None  # of the last batch
 
     def __call__(self, flat, batch, grad, rng):
         """Return the objective; no gradient is needed."""
@@ -118,6 +119,7 @@ class DictionarySolver(TakesNoRate):
         self._replace(dictionary, state)
 
     def _replace(self, dictionary, state):
+        """Replace the atoms that no code has used for long by the samples of the last batch with the largest errors."""
         dead = np.flatnonzero(to_numpy(state["idle"]) >= self.patience)
         if not dead.size:
             return

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._arrays.namespace import row_products
+from .._arrays.shrinkage import gaps_of_bounds
 from .._kernels.groups import group_bounds, group_norms, shrink_groups
 from ._problems import Quadratic
 
@@ -67,23 +69,18 @@ class GroupLasso(Quadratic):
         precision = points.dtype.type(precision)
         shrink_groups(points, alphas, step, self.positive, precision, *self._groups, memory, out)
 
-    def gaps(self, rows, residual_corr, codes, shrunk):
+    def gaps(self, rows, residual_corr, codes, duals):
         """Return upper bounds on the distance of ``rows``, their ``RowStatistics``, from the optimum.
 
-        ``shrunk`` are the dual variables of the last step, divided by its step size; they split the correlations among
+        ``duals`` are the dual variables of the last step, divided by its step size; they split the correlations among
         groups.
         """
         correlations, squared_norms, alphas = rows
         bounds, precision = np.empty(len(codes)), residual_corr.dtype.type(1e-6)
         (starts, members), counts, positive = self._groups, self._counts, self.positive
         group_bounds(
-            residual_corr, alphas, positive, precision, starts, members, counts, shrunk, bounds
+            residual_corr, alphas, positive, precision, starts, members, counts, duals, bounds
         )
-        moved = np.einsum("ij,ij->i", codes, residual_corr, dtype=np.float64)
-        inner = squared_norms - np.einsum("ij,ij->i", codes, correlations, dtype=np.float64)
-        residual = np.maximum(inner - moved, 0)
-        largest = alphas / np.maximum(bounds, alphas)
-        best = np.divide(inner, residual, out=np.zeros_like(inner), where=residual > 0)
-        scale = np.clip(best, 0 if self.positive else -largest, largest)
-        values = 0.5 * residual + alphas * self.size(codes)
-        return np.maximum(values - scale * inner + 0.5 * scale**2 * residual, 0)
+        moved = row_products(codes, residual_corr, np.float64)
+        unexplained = squared_norms - row_products(codes, correlations, np.float64)
+        return gaps_of_bounds(unexplained, moved, alphas, positive, bounds, self.size(codes))

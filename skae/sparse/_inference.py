@@ -116,15 +116,14 @@ def infer_codes(
             exact = like(problem.gaps_without_penalty(statistics, codes), codes)
             gaps[rows] = namespace(codes).minimum(gaps[rows], exact)
 
-    with np.errstate(under="ignore"), team(effective_n_jobs(n_jobs)):
+    with team(effective_n_jobs(n_jobs)):
         _ = problem.gram  # computed once, before the threads read it
         return _by_blocks(fill, X, problem.dictionary.shape[0], n_jobs, sparse_output), gaps
 
 
 def squared_norms(X):
     """Return the squared norms of the rows of ``X``, an array of any library, as a numpy array."""
-    with np.errstate(under="ignore"):
-        return to_numpy(row_products(X, X)) if backend_of(X) else row_norms(X, squared=True)
+    return to_numpy(row_products(X, X)) if backend_of(X) else row_norms(X, squared=True)
 
 
 def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse_output=False):
@@ -135,7 +134,7 @@ def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse
         alphas = zeros(points.shape[0], points) + alpha
         shrink_rows(points, alphas, scalar(1, points), positive, codes)
 
-    with np.errstate(under="ignore"), team(effective_n_jobs(n_jobs)):
+    with team(effective_n_jobs(n_jobs)):
         return _by_blocks(fill, X, dictionary.shape[0], n_jobs, sparse_output)
 
 

@@ -23,6 +23,9 @@ from .._kernels.gap import RowStatistics
 class Quadratic(ABC):
     """Base of problems: ||x - h D||^2 / 2 + ridge ||h - p||^2 / 2 for each row x, with prior p.
 
+    Problems that ``fista`` solves have three more methods: ``shrink``, the proximal step of the penalty, ``start``, the
+    arrays that it keeps between steps, and ``gaps``, bounds on the distance from the optimum.
+
     Parameters
     ----------
     dictionary : ndarray of shape (n_atoms, n_features)
@@ -132,8 +135,8 @@ class Lasso(Quadratic):
         """out <- the proximal step of the penalty at ``points``."""
         shrink_rows(points, alphas, step, self.positive, out)
 
-    def gaps(self, rows, residual_corr, codes, shrunk):
-        """Return upper bounds on the distance of ``rows``, their ``RowStatistics``, from the optimum."""
+    def gaps(self, rows, residual_corr, codes, duals):
+        """Return upper bounds on the distance of ``rows``, their ``RowStatistics``, from the optimum; it has no ``duals``."""
         correlations, squared_norms, alphas = rows
         gaps = empty(codes.shape[0], squared_norms)
         gap_rows(alphas, self.positive, squared_norms, correlations, residual_corr, codes, gaps)

@@ -191,7 +191,7 @@ class PSD(BaseCoder):
         self._check_topology(self.n_components)
         return {"n_components": self.n_components, "encoder": self.encoder, "n_steps": self.n_steps}
 
-    def _check_algorithm(self, atoms):
+    def _resolve_algorithm(self, atoms):
         chosen_algorithm(self._code_problem(atoms, self.beta), self.algorithm)
 
     def _initial_params(self, atoms):

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 import skae.io
 from skae import AutoEncoder, ContractiveAE, DenoisingAE, ManifoldTangentClassifier, StackedAE
-from skae.autoencoders import TopK, Unit
+from skae.autoencoders import Activation, TopK
 from skae.nn.activations import Diagonal
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -38,7 +38,7 @@ def test_codes_are_the_k_largest_pre_activations(cls):
     assert_allclose(model.transform(X), codes, atol=1e-12)
 
 
-class Cubic(Unit):
+class Cubic(Activation):
     """a + a^3 / 3, of derivative 1 + a^2: of one pre-activation, and without a name in the package."""
 
     whole_row = False

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skae import RBM, AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
-from skae._estimators.units import suitable_variance
+from skae._estimators.units import SigmoidCode
 from skae.nn.activations import ACTIVATIONS
 from skae.nn.network import Network, expected_squared_jacobian
 
@@ -197,13 +197,15 @@ def test_a_linear_classifier_of_codes_of_two_columns_bends(kind):
 
 
 def test_gaussian_columns_have_the_variance_that_suits():
-    assert suitable_variance(500, 500, N) == 1
-    assert suitable_variance(50, 500, N) == pytest.approx(0.1)
-    assert suitable_variance(500, 6, N) == 8 and suitable_variance(2, 500, N) == 0.1
+    many = SigmoidCode(500)
+    assert many.variance_of_inputs(500, N) == 1
+    assert SigmoidCode(50).variance_of_inputs(500, N) == pytest.approx(0.1)
+    assert many.variance_of_inputs(6, N) == 8
+    assert SigmoidCode(2).variance_of_inputs(500, N) == 0.1
     # Of few columns, up to where neighboring rows are one apart: 100 rows in a square are 10 x 10.
-    assert suitable_variance(500, 2, 100) == pytest.approx(100)
-    assert suitable_variance(500, 2, 10**6) == 250
-    assert suitable_variance(500, 2, 100, beside_groups=True) == 4
+    assert many.variance_of_inputs(2, 100) == pytest.approx(100)
+    assert many.variance_of_inputs(2, 10**6) == 250
+    assert many.variance_of_inputs(2, 100, beside_groups=True) == 4
     for k in (3, 10, 100):
         model = ContractiveAE(k, **STILL).fit(REAL)
         scaled = (REAL - model.center_) / model.scale_

@@ -31,9 +31,11 @@ from skae import (
     StackedAEClassifier,
     StackedAERegressor,
 )
-from skae.distributed import Distributed
+from skae.distributed import Distributed, by_partition
 from skae.distributed._cluster import Cluster
+from skae.generative import parzen_log_likelihood
 from skae.images import ConvolutionalPSD
+from skae.manifold import tangent_basis
 
 distributed = pytest.importorskip("distributed")
 array = pytest.importorskip("dask.array")
@@ -240,6 +242,50 @@ def test_results_of_dask_collections_are_lazy(client):
     codes = named.transform(table)
     np.testing.assert_allclose(codes.compute(), named.transform(table.compute()), rtol=1e-9)
     assert not hasattr(named, "predict")
+
+
+def test_tangents_and_densities_of_partitions():
+    """Without a cluster."""
+    model = ContractiveAE(10, **FAST).fit(X)
+    rows = array.from_array(X, chunks=(90, 30))
+    table = frame.from_pandas(pd.DataFrame(X), npartitions=3)
+
+    def tangents(some):
+        return tangent_basis(model, np.asarray(some), 3, tol=1e-10).basis
+
+    def densities(some):
+        return parzen_log_likelihood(X[:50], some, 0.5).log_likelihoods
+
+    jacobians = np.einsum("nij,nij->n", *2 * [model.jacobian(X)])
+    for source in (rows, table):
+        basis = by_partition(tangents, source)
+        assert basis.ndim == 3 and basis.shape[1:] == (3, 64)
+        found = basis.compute(scheduler="sync")
+        # Orthonormal, and those of the largest singular values.
+        np.testing.assert_allclose(
+            found @ found.transpose(0, 2, 1), np.tile(np.eye(3), (400, 1, 1)), atol=1e-8
+        )
+        along = np.square(model.jacobian(X) @ found.transpose(0, 2, 1)).sum(axis=(1, 2))
+        values = np.linalg.svd(model.jacobian(X), compute_uv=False)[:, :3]
+        np.testing.assert_allclose(along, np.square(values).sum(axis=1), rtol=1e-6)
+        assert np.all(along < jacobians)
+    distances = np.square(X[:, None] - X[:50]).sum(axis=2)
+    kernels = np.exp(-distances / 0.5) / (0.5 * np.pi) ** 32
+    mean = by_partition(densities, rows).mean().compute(scheduler="sync")
+    np.testing.assert_allclose(mean, np.log(kernels.mean(axis=1)).mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "source", "words"),
+    [
+        (np.sum, array.ones((6, 3)), "an array with an entry for each row of X; of 2 rows"),
+        (lambda rows: rows.tolist(), array.ones((6, 3)), "it returned list"),
+        (np.cumsum, np.ones((6, 3)), "X must be an array or a data frame of Dask; got ndarray"),
+    ],
+)
+def test_what_has_no_entry_for_each_row_is_told(function, source, words):
+    with pytest.raises(TypeError, match=words):
+        by_partition(function, source)
 
 
 def test_what_is_missing_is_told(client):

@@ -8,7 +8,7 @@ from common import FixedDirections, relative_gradient_error
 from scipy.special import softmax
 
 from skae._threads import team
-from skae.nn.activations import Derivatives, Diagonal, Unit
+from skae.nn.activations import Activation, Derivatives, Diagonal
 from skae.nn.corruption import Masking
 from skae.nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from skae.nn.linear_maps import encoder_map
@@ -24,7 +24,7 @@ from skae.training.batches import Batches
 ALL = slice(None)
 
 
-class _TopK(Unit):
+class _TopK(Activation):
     """The three largest pre-activations of a row; 0 elsewhere."""
 
     def forward(self, a, bias, rows=ALL, units=ALL):
@@ -36,7 +36,7 @@ class _TopK(Unit):
         return Diagonal((outputs != 0).astype(outputs.dtype), np.zeros_like(outputs))
 
 
-class _Softmax(Unit):
+class _Softmax(Activation):
     """Outputs of a sum of 1, whose Jacobian has no zeros."""
 
     def forward(self, a, bias, rows=ALL, units=ALL):
@@ -71,7 +71,7 @@ class _SoftmaxDerivatives(Derivatives):
         return _SoftmaxDerivatives(self.outputs[samples])
 
 
-class _Leaky(Unit):
+class _Leaky(Activation):
     """A unit of one pre-activation, parts of whose rows may be computed by several threads."""
 
     whole_row = False

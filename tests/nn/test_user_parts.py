@@ -12,7 +12,7 @@ from skae import (
     StackedAE,
     StackedAEClassifier,
 )
-from skae.autoencoders import BaseAutoEncoder, Unit, estimator
+from skae.autoencoders import Activation, BaseAutoEncoder, estimator
 from skae.generative import sample_walkback
 from skae.nn.activations import Diagonal
 from skae.nn.network import Network
@@ -27,7 +27,7 @@ ALL = slice(None)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-class _Leaky(Unit):
+class _Leaky(Activation):
     """A right one: max(a, a / 10)."""
 
     def forward(self, a, bias, rows=ALL, units=ALL):

@@ -126,6 +126,15 @@ def test_groups_of_one_are_the_lasso():
     np.testing.assert_allclose(codes, expected, atol=1e-5)
 
 
+def test_the_bound_of_a_row_of_zeros_is_0():
+    X, atoms = _arrays()
+    X[1] = 0
+    problem = GroupLasso(atoms, 0.0, group_members([[0, 1, 2], [3, 4, 5, 6, 7]], 8))
+    with np.errstate(all="raise"):
+        codes, gaps = infer_codes(X, problem, tol=1e-8, max_iter=1000)
+    assert gaps[1] == 0 and not codes[1].any() and np.isfinite(gaps).all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_coder_with_groups(dtype):
