@@ -11,6 +11,7 @@ from sklearn.utils import metaestimators
 if TYPE_CHECKING:
     # Both type checkers ship this module; Python 3.10 has neither name.
     from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
     from numpy.typing import ArrayLike as ArrayLike
     from numpy.typing import NDArray
     from typing_extensions import Self as Self
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     class ClassNamePrefixFeaturesOutMixin: ...
 
+    class MetaEstimatorMixin: ...
+
     class OneToOneFeatureMixin: ...
 
     class OutlierMixin:
@@ -64,12 +67,13 @@ else:
     BaseEstimator = base.BaseEstimator
     ClassifierMixin = base.ClassifierMixin
     ClassNamePrefixFeaturesOutMixin = base.ClassNamePrefixFeaturesOutMixin
+    MetaEstimatorMixin = base.MetaEstimatorMixin
     OneToOneFeatureMixin = base.OneToOneFeatureMixin
     OutlierMixin = base.OutlierMixin
     RegressorMixin = base.RegressorMixin
     TransformerMixin = base.TransformerMixin
 
-    Axes = Self = Any
+    Axes = Figure = Self = Any
 
     def dataclass_transform(**_):
         """Return the decorated class unchanged."""
@@ -132,6 +136,7 @@ else:
     TextArray = NewType("TextArray", np.ndarray)
     AnyArray = NewType("AnyArray", np.ndarray)
     MatrixLike = NewType("MatrixLike", object)
+Targets: TypeAlias = ArrayLike | DaskCollection | None
 PathLike: TypeAlias = str | os.PathLike[str]
 RandomState: TypeAlias = int | np.random.RandomState | None
 ImageShape: TypeAlias = tuple[int, ...] | None
