@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NewType, Protocol, TypeAlias, TypeVar
 
 import numpy as np
-from sklearn import base
+from sklearn import base, utils
 from sklearn.utils import metaestimators
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
             self, input_features: ArrayLike | None = None
         ) -> "NDArray[np.object_]": ...
 
+    class Bunch(dict[str, Any]):
+        def __getattr__(self, name: str) -> Any: ...
+
     class ClassNamePrefixFeaturesOutMixin: ...
 
     class MetaEstimatorMixin: ...
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     class _BaseComposition(BaseEstimator): ...
 else:
     BaseEstimator = base.BaseEstimator
+    Bunch = utils.Bunch
     ClassifierMixin = base.ClassifierMixin
     ClassNamePrefixFeaturesOutMixin = base.ClassNamePrefixFeaturesOutMixin
     MetaEstimatorMixin = base.MetaEstimatorMixin

@@ -266,7 +266,7 @@ class MeanScore:
     """``score`` of a model that has ``score_samples``."""
 
     def score(
-        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+        self: Any, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return the mean of ``score_samples(X)``.
 

@@ -42,8 +42,8 @@ from ._imputation import imputation_of, plain_imputation, rows_to_learn_from
 class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     """Base of the auto-encoders: parameters, training and methods, all but the objective.
 
-    Parameters are those of :class:`~skae.AutoEncoder`. A subclass adds a method ``objective(network, units)`` and fields
-    for its own parameters, and is decorated with :func:`~skae.autoencoders.estimator`.
+    Parameters are those of :class:`~skae.AutoEncoder`. A subclass adds a method ``objective(network, units)`` and
+    fields for its own parameters, and is decorated with :func:`~skae.autoencoders.estimator`.
     """
 
     n_components: int = field(default=100, kw_only=False)
