@@ -11,7 +11,9 @@ their defaults. Classifiers on columns see scaled ones, and codes are computed f
   noise in four of them;
 - money: 2000 rows of ten lognormal columns of four factors, with errors of a factor 1000 in 0.2 % of the cells, and five
   counts; two classes that differ in three logarithms and a count; as they are, and with logarithms;
+- checkers: 1500 rows of two uniform columns, on a checkerboard of 64 fields;
 - digits: scikit-learn's, gray or 1 above 8: auto-encoders and Boltzmann machines before a linear classifier;
+- rare: 40 of 4000 rows have the one class (``make_classification``), none has a wrong label; average precision;
 - Reuters: 4000 news with one topic each; of the ten that are nearest to one of 1000 others, how many share its topic.
 
     python benchmarks/bench_limits.py --data DIR [--seeds 5] [--threads 1]
@@ -37,8 +39,9 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
@@ -113,6 +116,37 @@ def money(bench, seed, logarithms=False):
     return train_test_split(X, y > np.median(y), train_size=2000, random_state=seed)
 
 
+def checkers(bench, seed):
+    """Return points of a checkerboard, and the color of their field."""
+    X = np.random.default_rng(seed).uniform(0, 8, (6000, 2))
+    return train_test_split(X, np.floor(X).sum(axis=1) % 2, train_size=1500, random_state=seed)
+
+
+def neighbors_or_stack(seed):
+    """Return the methods on a checkerboard."""
+    return {
+        "columns, 5 neighbors": make_pipeline(StandardScaler(), KNeighborsClassifier()),
+        "stack": StackedAEClassifier(random_state=seed),
+    }
+
+
+def rare(bench, seed):
+    """Return rows of which one in a hundred has the other class."""
+    X, y = make_classification(
+        8000, 20, n_informative=10, n_redundant=4, weights=[0.99], flip_y=0, random_state=seed
+    )
+    return train_test_split(X, y, train_size=4000, stratify=y, random_state=seed)
+
+
+def of_rare_classes(seed):
+    """Return an SVM, and stacks with and without dropout."""
+    return {
+        "columns, SVC": make_pipeline(StandardScaler(), SVC()),
+        "stack": StackedAEClassifier(random_state=seed),
+        "stack, dropout 0": StackedAEClassifier(dropout=0, random_state=seed),
+    }
+
+
 def before_or_instead(seed):
     """Return methods with a linear classifier, a stack and trees."""
     linear = LogisticRegression(max_iter=2000)
@@ -157,6 +191,7 @@ CLASSIFY = {
     "lengths": (lengths, before_linear),
     "money": (money, before_or_instead),
     "money, logs": (partial(money, logarithms=True), before_or_instead),
+    "checkers": (checkers, neighbors_or_stack),
     "digits, gray": (digits, partial(before_linear, machines=True)),
     "digits, 0/1": (partial(digits, binary=True), partial(before_linear, machines=True)),
 }
@@ -171,6 +206,17 @@ def classified(bench, title):
         return {"result": found["accuracy"], "cpu": found["cpu"]}
 
     return all_runs(bench, title, methods(0), measure)
+
+
+def ranked(bench):
+    """Return the runs of each method on a rare class."""
+
+    def measure(seed, method):
+        X, X_test, y, y_test = rare(bench, seed)
+        model = of_rare_classes(seed)[method].fit(X, y)
+        return {"result": round(100 * get_scorer("average_precision")(model, X_test, y_test), 3)}
+
+    return all_runs(bench, "rare", of_rare_classes(0), measure)
 
 
 def all_runs(bench, title, methods, measure):
@@ -237,6 +283,8 @@ def table(bench):
     for title in CLASSIFY:
         if bench.folder or title != "Adult":
             lines += block(title, classified(bench, title))
+    lines += ["", f"{'set':14s} {'method':24s} {'average precision %':>20s}"]
+    lines += block("rare", ranked(bench))
     if bench.folder:
         lines += ["", f"{'set':14s} {'method':24s} {'same topic %':>20s}"]
         lines += block("Reuters", neighbors(bench))

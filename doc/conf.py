@@ -2,12 +2,14 @@
 
 import logging
 import re
+import sys
 from pathlib import Path
 
 from skae import __version__
 from skae._estimators.layer import Layer, NetworkLayer
 from skae._estimators.training import TrainedModel
 
+sys.path.append(str(Path(__file__).parent))
 # No word of compilation among what examples print.
 logging.getLogger("skae").setLevel(logging.ERROR)
 
@@ -72,7 +74,7 @@ sphinx_gallery_conf = {
     ],
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skae",),
-    "reference_url": {"skae": None},
+    "reset_modules": ("matplotlib", "gallery_style.use_style"),
     "show_memory": False,
     "default_thumb_file": str(Path(__file__).parent / "_static" / "prints.png"),
     "min_reported_time": 1,

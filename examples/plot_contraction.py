@@ -47,7 +47,7 @@ for (upper, lower), (name, model) in zip(axes.T, models.items()):
     ReconstructionDisplay.from_estimator(model, X[:10], ax=lower)
     upper.set_title(f"{name}: filters")
 figure.suptitle("The penalty turns filters of noise into spots and strokes", weight="bold")
-figure.savefig("contraction_filters.png", dpi=150)
+figure.savefig("contraction_filters.png")
 
 # %%
 # With the penalty, the code varies in few directions.
@@ -55,5 +55,5 @@ figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, model in models.items():
     SpectrumDisplay.from_estimator(model, X[:500], n_values=60, label=name, ax=ax)
 ax.set_title("With the penalty the code moves in few directions")
-figure.savefig("contraction_spectrum.png", dpi=150)
+figure.savefig("contraction_spectrum.png")
 print("saved contraction_filters.png and contraction_spectrum.png")

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NewType, Protocol, TypeAlias, TypeVar
 
 import numpy as np
-from sklearn import base
+from sklearn import base, utils
 from sklearn.utils import metaestimators
 
 if TYPE_CHECKING:
     # Both type checkers ship this module; Python 3.10 has neither name.
     from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
     from numpy.typing import ArrayLike as ArrayLike
     from numpy.typing import NDArray
     from typing_extensions import Self as Self
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
             self, input_features: ArrayLike | None = None
         ) -> "NDArray[np.object_]": ...
 
+    class Bunch(dict[str, Any]):
+        def __getattr__(self, name: str) -> Any: ...
+
     class ClassNamePrefixFeaturesOutMixin: ...
+
+    class MetaEstimatorMixin: ...
 
     class OneToOneFeatureMixin: ...
 
@@ -62,14 +68,16 @@ if TYPE_CHECKING:
     class _BaseComposition(BaseEstimator): ...
 else:
     BaseEstimator = base.BaseEstimator
+    Bunch = utils.Bunch
     ClassifierMixin = base.ClassifierMixin
     ClassNamePrefixFeaturesOutMixin = base.ClassNamePrefixFeaturesOutMixin
+    MetaEstimatorMixin = base.MetaEstimatorMixin
     OneToOneFeatureMixin = base.OneToOneFeatureMixin
     OutlierMixin = base.OutlierMixin
     RegressorMixin = base.RegressorMixin
     TransformerMixin = base.TransformerMixin
 
-    Axes = Self = Any
+    Axes = Figure = Self = Any
 
     def dataclass_transform(**_):
         """Return the decorated class unchanged."""
@@ -132,6 +140,7 @@ else:
     TextArray = NewType("TextArray", np.ndarray)
     AnyArray = NewType("AnyArray", np.ndarray)
     MatrixLike = NewType("MatrixLike", object)
+Targets: TypeAlias = ArrayLike | DaskCollection | None
 PathLike: TypeAlias = str | os.PathLike[str]
 RandomState: TypeAlias = int | np.random.RandomState | None
 ImageShape: TypeAlias = tuple[int, ...] | None

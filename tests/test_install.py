@@ -1,6 +1,7 @@
 """The package where nothing can be written, and in a process that is interrupted."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,22 @@ from pathlib import Path
 import pytest
 
 import skae
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_recipe_and_citation_are_of_this_version():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    recipe = (ROOT / "conda" / "meta.yaml").read_text(encoding="utf-8")
+    needed = re.findall(
+        r'"([\w-]+)(>=[\d.]+)"', re.search(r"^dependencies = .*$", project, re.M)[0]
+    )
+    needed.append(("python", re.search(r'requires-python = "(.*)"', project)[1]))
+    run = recipe.split("  run:")[1].split("\n\n")[0]
+    assert sorted(re.findall(r"- ([\w-]+) (>=[\d.]+)", run)) == sorted(needed)
+    assert f'version = "{skae.__version__}"' in recipe
+    assert f"\nversion: {skae.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
 
 FIT = """
     import numpy as np

@@ -15,6 +15,7 @@ import pytest
 
 import skae
 import skae.datasets
+import skae.distributed
 import skae.generative
 import skae.images
 import skae.io
@@ -28,9 +29,13 @@ CLIENT = """
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
-from skae import AutoEncoder, ContractiveAE, DenoisingAE, SparseCoder, StackedAEClassifier
+from skae import AnomalyDetector, AutoEncoder, ContractiveAE, DenoisingAE, SparseCoder, StackedAEClassifier
+from skae.distributed import Distributed
+from skae.images import sample_patches
 from skae.manifold import tangent_basis
 from skae.plotting import FilterDisplay
 from skae.training import Adam
@@ -56,7 +61,14 @@ assert_type(classifier.predict(X), NDArray[Any])
 assert_type(classifier.predict_proba(X), Floats)
 assert_type(classifier.score(X, y), float)
 assert_type(SparseCoder(3).fit(X).infer(X)[1], Floats)
-assert_type(FilterDisplay.from_estimator(model), FilterDisplay)
+display = FilterDisplay.from_estimator(model)
+assert_type(display, FilterDisplay)
+assert_type(display.ax_, Axes)
+assert_type(display.figure_, Figure)
+assert_type(classifier.center_, Floats)
+assert_type(AnomalyDetector().fit(X).offset_, float)
+assert_type(Distributed(model).fit(X), Distributed)
+assert_type(sample_patches(np.zeros((9, 4, 4)), (2, 2), 5), Floats)
 ContractiveAE(activation="rleu")  # wrong
 DenoisingAE(corruption="mask")  # wrong
 AutoEncoder(solver="adma")  # wrong
@@ -64,6 +76,8 @@ AutoEncoder(loss="gausian")  # wrong
 AutoEncoder(n_compnents=3)  # wrong
 StackedAEClassifier([3], pretraining="none")  # wrong
 SparseCoder(algorithm="lars")  # wrong
+AnomalyDetector(offset_=3)  # wrong
+Distributed(model, sync_each=3)  # wrong
 model.transform()  # wrong
 """
 
@@ -95,7 +109,8 @@ def test_types_of_a_client(tmp_path, checker):
 
 
 MODULES = (
-    skae, skae.boltzmann, skae.datasets, skae.generative, skae.images, skae.io, skae.manifold, skae.onnx, skae.plotting, skae.sources,
+    skae, skae.autoencoders, skae.boltzmann, skae.datasets, skae.deep, skae.distributed, skae.generative, skae.images, skae.io,
+    skae.manifold, skae.onnx, skae.plotting, skae.sources, skae.sparse, skae.training,
 )  # fmt: skip
 USER_FUNCTIONS = ["load", "load_features", "save", "save_features", "to_onnx"]
 PUBLIC = {
@@ -129,7 +144,10 @@ def _functions(public):
 
 @pytest.mark.parametrize("public", sorted(PUBLIC, key=lambda each: each.__qualname__))
 def test_public_functions_are_annotated(public):
-    for name, function in _functions(public):
+    own = (
+        [("constructor", public)] if inspect.isclass(public) and "__init__" in vars(public) else []
+    )
+    for name, function in [*_functions(public), *own]:
         signature = inspect.signature(function)
         missing = [
             each.name
@@ -137,7 +155,8 @@ def test_public_functions_are_annotated(public):
             if each.annotation is each.empty and each.name not in {"self", "cls"}
         ]
         assert not missing, f"{name}: {missing}"
-        assert signature.return_annotation is not signature.empty, name
+        if function is not public:
+            assert signature.return_annotation is not signature.empty, name
 
 
 @pytest.mark.parametrize("public", sorted(PUBLIC, key=lambda each: each.__qualname__))

@@ -62,5 +62,5 @@ for ax in (left, right):
     ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", xlim=(-2, 2), ylim=(-2, 2))
 left.legend(loc="lower left", facecolor="0.3", labelcolor="white")
 right.legend(loc="lower left")
-figure.savefig("joint_energy.png", dpi=80)
+figure.savefig("joint_energy.png")
 print("Saved joint_energy.png.")

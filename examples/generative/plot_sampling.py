@@ -73,5 +73,5 @@ for ax, key in zip(axes, shown):
     ChainDisplay.from_states(states, start=start[:8], n_chains=4, n_states=12, ax=ax)
     ax.set_title(title)
 figure.suptitle("Noise along the tangents (jacobian) makes other digits", weight="bold")
-figure.savefig("sampling.png", dpi=120)
+figure.savefig("sampling.png")
 print("Saved sampling.png.")

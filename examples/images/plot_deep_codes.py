@@ -43,7 +43,7 @@ stack = StackedAE(
 
 # %%
 models = {"PCA": PCA(2), "deep auto-encoder": stack}
-figure, axes = plt.subplots(1, 2, figsize=(12, 5.6), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(11, 5.4), layout="constrained")
 for ax, (name, model) in zip(axes, models.items()):
     codes = model.fit(X_train).transform(X_train)
     test_codes = model.transform(X_test)
@@ -58,7 +58,7 @@ for ax, (name, model) in zip(axes, models.items()):
             *np.median(codes[y_train == digit], axis=0), digit, fontsize=15, weight="bold",
             ha="center", va="center", bbox={"fc": "white", "alpha": 0.7, "lw": 0, "pad": 1.5},
         )  # fmt: skip
-    title = f"{name}: nearest neighbors are right for {accuracy:.1%} of held-out digits"
+    title = f"{name}: neighbors are right for {accuracy:.0%} of new digits"
     ax.set(title=title, xticks=[], yticks=[], xlabel="", ylabel="")
-figure.savefig("deep_codes.png", dpi=150)
+figure.savefig("deep_codes.png")
 print("saved deep_codes.png")

@@ -88,5 +88,5 @@ for ax, features, n_filters, name in zip(
     shape = features.filters_.shape[1:]
     FilterDisplay(filters=features.filters_[:n_filters], image_shape=shape).plot(ax=ax)
     ax.set_title(f"Filters of {name}")
-figure.savefig("image_features.png", dpi=150)
+figure.savefig("image_features.png")
 print("saved image_features.png")

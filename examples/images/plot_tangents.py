@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from skae import ContractiveAE, ManifoldTangentClassifier
 from skae.manifold import LocalPCA
-from skae.plotting import SpectrumDisplay, TangentDisplay
+from skae.plotting import TangentDisplay
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
@@ -32,21 +32,15 @@ for ax, name, model in zip(axes, ("contractive", "local PCA"), (cae, LocalPCA(30
 figure.suptitle(
     "Tangents of a contractive auto-encoder are smooth, those of local PCA are noisy", weight="bold"
 )
-figure.savefig("tangents.png", dpi=120)
-
-# %%
-# The decay of the singular values shows how many tangents there are.
-figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-SpectrumDisplay.from_estimator(cae, X, n_values=40, label="contractive", ax=ax)
-ax.set_title("Singular values of the code's Jacobian: few directions matter")
-figure.savefig("tangents_spectrum.png", dpi=120)
+figure.savefig("tangents.png")
 
 # %%
 # With 50 labels, the tangents add what the labels do not tell.
 test = np.arange(len(y)) >= 1000
 few = {"batch_size": 10, "max_iter": 100, "learning_rate_init": 3e-3, "random_state": 0}
+penalties, accuracies = (0.0, 1.0, 3.0, 10.0), []
 print("tangent penalty   test accuracy with 50 labels, mean of 5 draws")
-for penalty in (0.0, 1.0, 3.0, 10.0):
+for penalty in penalties:
     scores, tangents = [], {"n_tangents": 10} if penalty else {}
     for draw in range(5):
         rng = np.random.default_rng(draw)
@@ -59,4 +53,16 @@ for penalty in (0.0, 1.0, 3.0, 10.0):
         )
         scores.append(mtc.fit(X[labeled], y[labeled]).score(X[test], y[test]))
     print(f"{penalty:15.1f}   {np.mean(scores):.3f}")
-print("Saved tangents.png and tangents_spectrum.png.")
+    accuracies.append(100 * np.array(scores))
+
+# %%
+means = np.mean(accuracies, axis=1)
+figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+ax.plot(accuracies, color="0.8", label=["five draws of labels"] + 4 * [None])
+ax.plot(means, "o-", color="C3", linewidth=3, label="mean")
+ax.set_xticks(range(len(penalties)), ["none", *penalties[1:]])
+ax.set(xlabel="tangent penalty", ylabel="right on held-out digits (%)")
+ax.set_title(f"With 50 labels, tangents add {means.max() - means[0]:.0f} points")
+ax.legend()
+figure.savefig("tangents_accuracy.png")
+print("saved tangents.png and tangents_accuracy.png")

@@ -52,5 +52,5 @@ for ax, name, model in zip(axes, ("without pooling", "with pooling"), (tiled, to
     FilterDisplay.from_estimator(model, ax=ax)
     ax.set_title(words)
 figure.suptitle("With pooling neighboring filters are alike", weight="bold")
-figure.savefig("tiled_filters.png", dpi=120)
+figure.savefig("tiled_filters.png")
 print("saved tiled_filters.png")

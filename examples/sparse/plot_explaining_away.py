@@ -71,5 +71,5 @@ for encoder in ("soft_threshold", "inference"):
 axes["curve"].set(xlabel="filters for a patch", ylabel="share of the patches that is explained")
 axes["curve"].set_title("Inference explains more with fewer filters")
 axes["curve"].legend()
-figure.savefig("explaining_away.png", dpi=150)
+figure.savefig("explaining_away.png")
 print("saved explaining_away.png")

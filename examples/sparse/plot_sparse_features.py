@@ -9,7 +9,6 @@ how well a single feature separates each digit from the others.
 """
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
@@ -48,4 +47,7 @@ for digit in range(10):
 # %%
 display = SparseFeatureDisplay.from_estimator(models["topk"], X_train, n_features=10)
 display.figure_.set_size_inches(9, 5)
-plt.savefig("sparse_features.png", dpi=120)
+display.figure_.suptitle(
+    "A feature answers to one shape: its strongest digits are alike", weight="bold"
+)
+display.figure_.savefig("sparse_features.png")

@@ -52,7 +52,7 @@ figure.suptitle(
     "1500 normal rows of 12 gauges, 60 that do not fit (left of the threshold: anomalies)",
     weight="bold",
 )
-figure.savefig("anomalies.png", dpi=120)
+figure.savefig("anomalies.png")
 
 # %%
 # Zeros with a few other digits among them.
@@ -76,5 +76,5 @@ figure.suptitle(
     f"{(~strange).sum()} zeros and {strange.sum()} other digits: the extremes of score_samples",
     weight="bold",
 )
-figure.savefig("anomalous_digits.png", dpi=120)
+figure.savefig("anomalous_digits.png")
 print("saved anomalies.png and anomalous_digits.png")

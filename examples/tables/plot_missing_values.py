@@ -80,7 +80,7 @@ for (name, X), ax in zip(TABLES.items(), axes):
     ax.set_ylabel("error, standard deviations")
     ax.legend(loc="lower right", fontsize="small")
 figure.suptitle("Error of the cells that are filled in (lower is better)", weight="bold")
-figure.savefig("missing_values.png", dpi=120)
+figure.savefig("missing_values.png")
 
 # %%
 # ``Imputer`` has ``impute`` of an auto-encoder as its ``transform``: in a pipeline a classifier sees the filled table.
@@ -111,5 +111,5 @@ for line, (title, X) in zip(axes, rows.items()):
         ax.set(xticks=[], yticks=[], facecolor="lightsteelblue")
     line[0].set_ylabel(title.split(" ")[0] + error, rotation=0, ha="right", va="center")
 figure.suptitle("Digits: half of the pixels are missing (blue)", weight="bold")
-figure.savefig("missing_pixels.png", dpi=120)
+figure.savefig("missing_pixels.png")
 print("saved missing_values.png and missing_pixels.png")

@@ -95,4 +95,4 @@ axes[2].set(title="A linear classifier afterwards", ylabel="accuracy", ylim=(0, 
 figure.suptitle(
     "One model fills in text and numbers; its codes are as good for a classifier", weight="bold"
 )
-figure.savefig("mixed_table.png", dpi=80)
+figure.savefig("mixed_table.png")

@@ -17,11 +17,11 @@ STOP_WORDS = [*ENGLISH_STOP_WORDS, "read", "user", "guide", "true", "false", "no
 
 
 def prose(docstring):
-    """Return the summary and the notes of a docstring, without the sections that are alike in most docstrings."""
+    """Return the parts of a docstring that differ most, summary and notes, without code, links and LaTeX commands."""
     parts = re.split(r"\n([A-Z][\w ]+)\n-{3,}\n", docstring)
     notes = [text for name, text in zip(parts[1::2], parts[2::2]) if name == "Notes"]
     summary = re.sub(r"^\w+\(.*\)", "", parts[0])  # without the signature
-    return re.sub(r">>>.*|https?\S+|:\w+:|\.\. \w+::", " ", "\n".join([summary, *notes]))
+    return re.sub(r">>>.*|https?\S+|:\w+:|\.\. \w+::|\\\w+", " ", "\n".join([summary, *notes]))
 
 
 def paragraphs(text):

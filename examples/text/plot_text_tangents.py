@@ -79,4 +79,4 @@ for ax, text, tangents in zip(axes, chosen, basis):
 figure.suptitle(
     "Words that come (blue) and go (orange) along the leading tangent of a text", weight="bold"
 )
-figure.savefig("text_tangents.png", dpi=80)
+figure.savefig("text_tangents.png")

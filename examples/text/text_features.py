@@ -39,6 +39,7 @@ display = SparseFeatureDisplay.from_estimator(
     model, X, n_features=12, n_samples=6,
     words=words.get_feature_names_out(), to_words=svd.inverse_transform,
 )  # fmt: skip
+display.figure_.suptitle("A feature is a topic, and its direction reads as words", weight="bold")
 for feature, pairs in zip(display.features, display.words):
     print(f"\nfeature {feature}: {', '.join(word for word, _ in pairs)}")
     strongest = model.top_samples(X, int(feature), 4).indices

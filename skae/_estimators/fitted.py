@@ -1,14 +1,15 @@
 """Methods of a fitted auto-encoder: encode, decode, score, and show its weights and Jacobian."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import all_finite, dense, like, to_numpy
 from .._typing import (
     BaseEstimator,
+    Bunch,
     ClassNamePrefixFeaturesOutMixin,
     FloatArray,
     IntArray,
@@ -246,19 +247,19 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         )
 
     @property
-    def center_(self) -> FloatArray:
+    def center_(self: Any) -> FloatArray:
         """The value that is subtracted from each column of X before the network: ndarray of shape (n_features,)."""
         check_is_fitted(self)
         return shown(self._backend, self._units.scaling.center)
 
     @property
-    def scale_(self) -> FloatArray:
+    def scale_(self: Any) -> FloatArray:
         """The value by which each column of X is then divided: ndarray of shape (n_features,)."""
         check_is_fitted(self)
         return shown(self._backend, self._units.scaling.scale)
 
     @property
-    def column_losses_(self) -> list[tuple[str, IntArray]]:
+    def column_losses_(self: Any) -> list[tuple[str, IntArray]]:
         """The losses of the reconstruction, each with the columns of X that it applies to: list of (str, ndarray)."""
         check_is_fitted(self)
         return self._units.column_losses

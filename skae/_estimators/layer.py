@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -28,8 +29,23 @@ class Layer(ABC):
     """
 
     @abstractmethod
-    def fit(self, X, y=None, sample_weight=None):
-        """Learn from the codes of the layer below."""
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Learn from the codes of the layer below.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Codes of the layer below, or the rows of the stack.
+        y : array-like of shape (n_samples,), default=None
+            Targets, if the stack has any.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+            The fitted layer.
+        """
 
     @abstractmethod
     def layer_shapes(self):

@@ -30,27 +30,37 @@ AUTO_STEP_SIZE_CONSTRAINTS = {
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
-def estimator(cls: type[Class]) -> type[Class]:
-    """Make ``cls`` a dataclass whose fields and signature have the order of the parameters in its docstring.
+def estimator(declared: type[Class]) -> type[Class]:
+    """Make ``declared`` a dataclass whose fields and signature have the order of the parameters in its docstring.
 
     Fields are keyword-only unless they say otherwise. A base class without such a docstring keeps the order of its
     fields.
+
+    Parameters
+    ----------
+    declared : type
+        Class with annotated fields.
+
+    Returns
+    -------
+    declared : type
+        The same class, whose fields are parameters.
     """
-    cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
-    cls = linked(versioned(underflow_ignored(cls)))
-    if getattr(cls, "set_params", None) is BaseEstimator.set_params:
-        cls.set_params = set_params
-    names, fields = documented(cls), cls.__dataclass_fields__
-    signature = inspect.signature(cls.__init__)
+    declared = dataclass(kw_only=True, eq=False, repr=False)(declared)
+    declared = linked(versioned(underflow_ignored(declared)))
+    if getattr(declared, "set_params", None) is BaseEstimator.set_params:
+        declared.set_params = set_params
+    names, fields = documented(declared), declared.__dataclass_fields__
+    signature = inspect.signature(declared.__init__)
     if set(names) != fields.keys() & signature.parameters.keys():
-        return cls
-    cls.__dataclass_fields__ = {
+        return declared
+    declared.__dataclass_fields__ = {
         name: fields[name] for name in (*names, *set(fields).difference(names))
     }
     own, *_ = signature.parameters.values()
     parameters = [signature.parameters[name] for name in names]
-    cls.__init__.__signature__ = signature.replace(parameters=[own, *parameters])
-    return cls
+    declared.__init__.__signature__ = signature.replace(parameters=[own, *parameters])
+    return declared
 
 
 def set_params(self: Estimator, **params: Any) -> Estimator:

@@ -40,7 +40,11 @@ from ._imputation import imputation_of, plain_imputation, rows_to_learn_from
 @NetworkLayer.register
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
-    """Parameters and training, shared by all auto-encoders."""
+    """Base of the auto-encoders: parameters, training and methods, all but the objective.
+
+    Parameters are those of :class:`~skae.AutoEncoder`. A subclass adds a method ``objective(network, units)`` and
+    fields for its own parameters, and is decorated with :func:`~skae.autoencoders.estimator`.
+    """
 
     n_components: int = field(default=100, kw_only=False)
     hidden_layer_sizes: int | Sequence[int] = ()

@@ -4,7 +4,7 @@ import math
 from dataclasses import field
 from functools import partial
 from numbers import Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
@@ -138,6 +138,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     contamination: float | Literal["auto"] = "auto"
     prefit: bool = False
     random_state: RandomState = None
+
+    if TYPE_CHECKING:
+        code_mean_: FloatArray = field(init=False)
+        offset_: float = field(init=False)
+        residual_variance_: FloatArray = field(init=False)
 
     _parameter_constraints: ClassVar[dict] = {
         "base": [HasMethods(["fit", "transform", "reconstruct"]), None],

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils import Bunch, check_scalar, gen_batches
+from sklearn.utils import check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
@@ -15,7 +15,7 @@ from .._estimators.fitting import BLOCK, DTYPES, rows_at_once, validated_rows
 from .._estimators.parameters import check_sparse_output
 from .._estimators.reading import named_array
 from .._threads import team
-from .._typing import FloatArray, MatrixLike
+from .._typing import Bunch, FloatArray, MatrixLike
 from ..nn.model import Model
 from ..nn.sparse_network import sparse_network_of
 from ..nn.sparse_units import Above

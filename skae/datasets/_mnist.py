@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import fetch_openml
-from sklearn.utils import Bunch
 
-from .._typing import PathLike
+from .._typing import Bunch, PathLike
 
 _SHAPES = (784,), (28, 28)
 

@@ -15,7 +15,7 @@ _SIDE = 28
 def make_rectangles(
     n_samples: int = 51_200,
     *,
-    images: Sequence[ArrayLike] | None = None,
+    images: ArrayLike | Sequence[ArrayLike] | None = None,
     random_state: RandomState = None,
 ) -> tuple[FloatArray, AnyArray]:
     """Return 28 x 28 images of rectangles; the task is to tell whether they are tall or wide.

@@ -3,10 +3,10 @@
 from typing import Literal
 
 import numpy as np
-from sklearn.utils import Bunch, indexable
+from sklearn.utils import indexable
 
 from .._compat import _safe_indexing
-from .._typing import ArrayLike, MatrixLike
+from .._typing import ArrayLike, Bunch, MatrixLike
 
 SIZES = {
     "rect": (1_000, 200),

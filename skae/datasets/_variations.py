@@ -21,7 +21,7 @@ def make_digits(
     y: ArrayLike,
     variation: Literal["basic", "rot", "bg-rand", "bg-img", "bg-img-rot"] = "basic",
     *,
-    images: Sequence[ArrayLike] | None = None,
+    images: ArrayLike | Sequence[ArrayLike] | None = None,
     n_samples: int = 62_000,
     random_state: RandomState = None,
 ) -> tuple[FloatArray, AnyArray]:

@@ -2,11 +2,10 @@
 
 from functools import partial
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import clone
 from sklearn.utils import get_tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, _fit_context
@@ -14,6 +13,17 @@ from .._estimators.devices import computing_on_workers
 from .._estimators.fitting import is_fitted
 from .._estimators.one_pass import read_once
 from .._estimators.subestimators import fitted_copy
+from .._typing import (
+    AnyArray,
+    ArrayLike,
+    BaseEstimator,
+    MatrixLike,
+    MetaEstimatorMixin,
+    Self,
+    Targets,
+    TextArray,
+    available_if,
+)
 from ..training.loop import DivergenceError
 from ._cluster import Cluster, client_or_default
 from ._lazy import computed, is_dask, lazy
@@ -30,10 +40,10 @@ def _has(name):
     return check
 
 
-def _applied(name):
+def _applied(name: str) -> Any:
     """Return the method ``name`` of the wrapper, which is lazy for collections of Dask."""
 
-    def method(self, X):
+    def method(self: Any, X: MatrixLike) -> Any:
         check_is_fitted(self)
         return lazy(self.estimator_, name, X) if is_dask(X) else getattr(self.estimator_, name)(X)
 
@@ -120,15 +130,24 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         "timeout": [Interval(Real, 0, None, closed="neither")],
     }
 
+    estimator_: Any
+
     def __init__(
-        self, estimator, *, client=None, n_parts=None, sync_every=None, min_workers=1, timeout=60
+        self,
+        estimator: Any,
+        *,
+        client: Any = None,
+        n_parts: int | None = None,
+        sync_every: int | None = None,
+        min_workers: int = 1,
+        timeout: float = 60,
     ):
         self.estimator, self.client = estimator, client
         self.n_parts, self.sync_every = n_parts, sync_every
         self.min_workers, self.timeout = min_workers, timeout
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: Targets = None, sample_weight: Targets = None) -> Self:
         """Fit a clone of the estimator, or with its ``warm_start=True`` go on from the last fit.
 
         Parameters
@@ -157,7 +176,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_has("partial_fit"))
     @_fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: MatrixLike, y: Targets = None, sample_weight: Targets = None) -> Self:
         """Train for one epoch on X.
 
         Parameters
@@ -221,7 +240,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
     score_samples = _applied("score_samples")
 
     @available_if(_has("score"))
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: MatrixLike, y: Targets = None, sample_weight: Targets = None) -> float:
         """Return ``estimator_.score``, computed now.
 
         Parameters
@@ -242,7 +261,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         return self.estimator_.score(X, computed(y), **_weights_option(sample_weight))
 
     @available_if(_has("transform"))
-    def fit_transform(self, X, y=None, sample_weight=None):
+    def fit_transform(self, X: MatrixLike, y: Targets = None, sample_weight: Targets = None) -> Any:
         """Fit a clone of the estimator, and return ``transform(X)``.
 
         Parameters
@@ -263,7 +282,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         return self.fit(X, y, sample_weight).transform(X)
 
     @available_if(_has("fit_predict"))
-    def fit_predict(self, X, y=None, sample_weight=None):
+    def fit_predict(self, X: MatrixLike, y: Targets = None, sample_weight: Targets = None) -> Any:
         """Fit a clone of the estimator, and return ``predict(X)``.
 
         Parameters
@@ -288,7 +307,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         return (X, y) if is_dask(X) else read_once(self, X, y)
 
     @available_if(_has("get_feature_names_out"))
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> TextArray:
         """Return the names of the columns of ``transform(X)``.
 
         Parameters
@@ -299,12 +318,15 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str
+            Names of the columns.
         """
         check_is_fitted(self)
         return self.estimator_.get_feature_names_out(input_features)
 
     @available_if(_has("set_output"))
-    def set_output(self, *, transform=None):
+    def set_output(
+        self, *, transform: Literal["default", "pandas", "polars"] | None = None
+    ) -> Self:
         """Let ``transform`` return arrays or data frames, except for collections of Dask.
 
         Parameters
@@ -315,27 +337,28 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The wrapper.
         """
         for each in (self.estimator, getattr(self, "estimator_", self.estimator)):
             each.set_output(transform=transform)
         return self
 
     @property
-    def classes_(self):
+    def classes_(self) -> AnyArray:
         """Classes of y, for a classifier: ndarray of shape (n_classes,)."""
         return self.estimator_.classes_
 
     @property
-    def n_features_in_(self):
+    def n_features_in_(self) -> int:
         """Number of columns of X: int."""
         return self.estimator_.n_features_in_
 
     @property
-    def feature_names_in_(self):
+    def feature_names_in_(self) -> AnyArray:
         """Names of the columns, if X had names that are strings: ndarray of shape (n_features,)."""
         return self.estimator_.feature_names_in_
 
-    def to_local(self):
+    def to_local(self) -> Any:
         """Return the fitted estimator, which needs no Dask.
 
         Returns

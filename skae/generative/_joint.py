@@ -3,7 +3,7 @@
 from dataclasses import field
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -96,8 +96,7 @@ class JointEnergy(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     draws_ : ndarray of shape (n_draws, n_parameters)
         Draws of the parameters of its network.
     effective_sample_size_ : ndarray of shape (n_parameters,)
-        Number of independent draws that would estimate the mean of a parameter equally well; 0 if there are too few
-        draws to estimate it.
+        Number of independent draws that would estimate the mean of a parameter equally well; 0 if there are too few.
     r_hat_ : ndarray of shape (n_parameters,)
         Ratio of the deviation of a parameter over all chains to that within one: below 1.1 if they have mixed; infinite
         if there are too few draws.
@@ -143,6 +142,10 @@ class JointEnergy(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     random_state: RandomState = None
     verbose: int = 0
 
+    if TYPE_CHECKING:
+        draws_: FloatArray = field(init=False)
+        effective_sample_size_: FloatArray = field(init=False)
+        r_hat_: FloatArray = field(init=False)
     _parameter_constraints: ClassVar[dict] = {
         "base": [HasMethods("fit"), None],
         "n_draws": [Interval(Integral, 1, None, closed="left")],

@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -172,6 +172,11 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     n_patches: int = 100_000
     n_jobs: int | None = None
     random_state: RandomState = None
+
+    if TYPE_CHECKING:
+        floor_: float | None = field(init=False)
+        image_shape_: tuple[int, int, int] = field(init=False)
+        tiling_: tuple[int, int] = field(init=False)
 
     _parameter_constraints: ClassVar[dict] = {
         "n_filters": [Interval(Integral, 1, None, closed="left")],

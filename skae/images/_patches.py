@@ -77,7 +77,7 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
 
 @ignoring_underflow
 def sample_patches(
-    images: Sequence[ArrayLike],
+    images: ArrayLike | Sequence[ArrayLike],
     patch_size: int | tuple[int, int],
     n_patches: int,
     *,

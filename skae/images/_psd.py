@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from numbers import Integral, Real
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -178,6 +178,10 @@ class ConvolutionalPSD(
     n_iter_no_change: int = 5
     warm_start: bool = False
     n_jobs: int | None = None
+
+    if TYPE_CHECKING:
+        image_shape_: tuple[int, int, int] = field(init=False)
+        tiling_: tuple[int, int] = field(init=False)
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,

@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from numbers import Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -63,6 +63,11 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """
 
     epsilon: float = field(default=0.01, kw_only=False)
+
+    if TYPE_CHECKING:
+        coloring_: FloatArray = field(init=False)
+        mean_: FloatArray = field(init=False)
+        whitening_: FloatArray = field(init=False)
 
     _parameter_constraints: ClassVar[dict] = {
         "epsilon": [Interval(Real, 0, None, closed="neither")]

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 from dataclasses import field
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .._arrays.namespace import spread_indices
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
@@ -230,6 +230,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     unlabeled_per_labeled: float | Literal["auto"] | None = "auto"
     device: str | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
+
+    if TYPE_CHECKING:
+        tangent_penalty_: float = field(init=False)
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,

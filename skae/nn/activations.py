@@ -1,7 +1,7 @@
 """The activations that a layer can have: functions of a row of pre-activations, with their derivatives."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,21 +33,61 @@ class Activation(ABC):
     rectifies = False  # whether to initialize weights as for a rectifier
 
     @abstractmethod
-    def forward(self, a, bias, rows=ALL, units=ALL):
-        """a <- s(a + bias), for some rows and units."""
+    def forward(self, a: Any, bias: Any, rows: slice = ALL, units: slice = ALL) -> None:
+        """Apply the activation in place: a <- s(a + bias).
 
-    @abstractmethod
-    def derivatives(self, outputs, order=1, memory=None):
-        """Return the ``Derivatives`` at ``outputs`` of some samples.
-
-        ``order=2`` includes second derivatives. ``memory`` is the result of an earlier call for outputs of the same
-        shape, whose arrays may be reused.
+        Parameters
+        ----------
+        a : array of shape (n_samples, n_units)
+            Pre-activations, which become the outputs.
+        bias : array of shape (n_units,)
+            Added to each row first.
+        rows, units : slice
+            Rows to work on, and units, a part of which is given only if ``whole_row`` is false.
         """
 
-    def backward(self, outputs, delta, extra, sums, rows=ALL, units=ALL):
-        """delta <- J' delta + extra, from a gradient at h to one at a; sums <- its sum over the rows.
+    @abstractmethod
+    def derivatives(self, outputs: Any, order: int = 1, memory: Any = None) -> Any:
+        """Return the ``Derivatives`` at the outputs of some samples.
 
-        ``extra`` may be None. ``units`` are a part of them only if ``whole_row`` is false.
+        Parameters
+        ----------
+        outputs : array of shape (n_samples, n_units)
+            What :meth:`forward` has made.
+        order : {1, 2}, default=1
+            2 includes second derivatives.
+        memory : Derivatives, default=None
+            The result of an earlier call for outputs of the same shape, whose arrays may be reused.
+
+        Returns
+        -------
+        derivatives : Derivatives
+            Jacobians, which multiply rows of vectors.
+        """
+
+    def backward(
+        self,
+        outputs: Any,
+        delta: Any,
+        extra: Any,
+        sums: Any,
+        rows: slice = ALL,
+        units: slice = ALL,
+    ) -> None:
+        """Backpropagate, in place: delta <- J' delta + extra, from a gradient at h to one at a.
+
+        Parameters
+        ----------
+        outputs : array of shape (n_samples, n_units)
+            What :meth:`forward` has made.
+        delta : array of shape (n_samples, n_units)
+            The gradient at the outputs, which becomes the one at the pre-activations.
+        extra : array of shape (n_samples, n_units) or None
+            What is added to it.
+        sums : array of shape (n_units,)
+            Filled with the sum of the result over the rows.
+        rows, units : slice
+            Rows to work on, and units, a part of which is given only if ``whole_row`` is false.
         """
         part = delta[rows, units]
         part[...] = self.derivatives(outputs[rows]).vjp(delta[rows])[:, units]

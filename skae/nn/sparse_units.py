@@ -7,6 +7,7 @@ a threshold for each feature (Rajamanoharan et al. 2024); ``relu`` has a penalty
 
 from abc import ABC, abstractmethod
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_scalar
@@ -57,23 +58,61 @@ class TopK(Activation):
 
     rectifies = True
 
-    def __init__(self, k):
+    def __init__(self, k: int):
         self.k = check_scalar(k, "k", Integral, min_val=1)
 
     def __repr__(self):
         return f"TopK({self.k})"
 
-    def forward(self, a, bias, rows=ALL, units=ALL):
-        """a <- s(a + bias), for some rows."""
+    def forward(self, a: Any, bias: Any, rows: slice = ALL, units: slice = ALL) -> None:
+        """Apply the activation in place: a <- s(a + bias).
+
+        Parameters
+        ----------
+        a : array of shape (n_samples, n_units)
+            Pre-activations, which become the outputs.
+        bias : array of shape (n_units,)
+            Added to each row first.
+        rows, units : slice
+            Rows to work on; units are all of them.
+        """
         part = a[rows, ...]
         self.select(part, bias).fill(part)
 
-    def derivatives(self, outputs, order=1, memory=None):
-        """Return derivatives of 1 where a unit is active, and 0 elsewhere."""
+    def derivatives(self, outputs: Any, order: int = 1, memory: Any = None) -> Any:
+        """Return the ``Derivatives`` at the outputs of some samples.
+
+        Parameters
+        ----------
+        outputs : array of shape (n_samples, n_units)
+            What :meth:`forward` has made.
+        order : {1, 2}, default=1
+            Second derivatives are 0.
+        memory : Derivatives, default=None
+            Not used.
+
+        Returns
+        -------
+        derivatives : Derivatives
+            1 where a unit is active, and 0 elsewhere.
+        """
         return _where_active(outputs)
 
-    def select(self, a, bias):
-        """Return the codes of the pre-activations ``a`` + ``bias``."""
+    def select(self, a: Any, bias: Any) -> Any:
+        """Return the codes of the pre-activations ``a`` + ``bias``.
+
+        Parameters
+        ----------
+        a : array of shape (n_samples, n_units)
+            Pre-activations.
+        bias : array of shape (n_units,)
+            Added to each row.
+
+        Returns
+        -------
+        codes : sparse codes
+            The k largest of each row.
+        """
         return top_k(a, bias, min(self.k, a.shape[1]))
 
 

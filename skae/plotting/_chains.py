@@ -7,7 +7,7 @@ import numpy as np
 
 from .._arrays.namespace import dense
 from .._estimators.fitting import check_counts
-from .._typing import ArrayLike, Axes, MatrixLike, RandomState, Self
+from .._typing import AnyArray, ArrayLike, Axes, Figure, MatrixLike, RandomState, Self
 from ..generative import sample_walkback
 from ._grid import as_images, draw_sheet, drawable, limits_of, shape_of
 
@@ -21,9 +21,19 @@ class ChainDisplay:
         States as :func:`skae.generative.sample_walkback` and the other samplers return them.
     image_shape : tuple of int
         Height and width of an image, and 3 for color channels.
+
+    Attributes
+    ----------
+    ax_ : matplotlib axes
+        What it is drawn in.
+    figure_ : matplotlib figure
+        Its figure.
     """
 
-    def __init__(self, *, states, image_shape):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(self, *, states: AnyArray, image_shape: tuple[int, ...]) -> None:
         self.states, self.image_shape = states, image_shape
 
     @classmethod

@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils import column_or_1d
 
 from .._estimators.subestimators import plain_codes
-from .._typing import ArrayLike, Axes, MatrixLike, Self
+from .._typing import AnyArray, ArrayLike, Axes, Figure, MatrixLike, Self
 from ._grid import codes_of, new_axes
 
 _MAX_CLASSES = 20
@@ -26,9 +26,25 @@ class CodeDisplay:
         Classes or numbers that determine the colors.
     names : (str, str)
         Labels of the axes.
+
+    Attributes
+    ----------
+    ax_ : matplotlib axes
+        What it is drawn in.
+    figure_ : matplotlib figure
+        Its figure.
     """
 
-    def __init__(self, *, points, y=None, names=("code 1", "code 2")):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        *,
+        points: AnyArray,
+        y: ArrayLike | None = None,
+        names: tuple[str, str] = ("code 1", "code 2"),
+    ) -> None:
         self.points, self.y, self.names = points, y, names
 
     @classmethod

@@ -1,10 +1,11 @@
 """Loss curves."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .._typing import Axes, Self
+from .._typing import Axes, Figure, Self
 from ._grid import attribute_of, new_axes
 
 
@@ -15,9 +16,19 @@ class LossCurveDisplay:
     ----------
     curves : dict of str to sequence of float
         Losses by epoch, for each name in the legend.
+
+    Attributes
+    ----------
+    ax_ : matplotlib axes
+        What it is drawn in.
+    figure_ : matplotlib figure
+        Its figure.
     """
 
-    def __init__(self, *, curves):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(self, *, curves: dict[str, Sequence[float]]) -> None:
         self.curves = curves
 
     @classmethod
@@ -61,7 +72,7 @@ class LossCurveDisplay:
             raise ValueError(f"{label} was not trained: it has no epochs to draw.")
         return cls(curves=curves).plot(ax=ax, line_kw=line_kw)
 
-    def plot(self, ax: Axes | None = None, *, line_kw: Any = None) -> Self:
+    def plot(self, ax: Axes | None = None, *, line_kw: dict[str, Any] | None = None) -> Self:
         """Draw the display.
 
         Parameters

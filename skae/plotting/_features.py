@@ -9,7 +9,7 @@ from sklearn.utils import check_scalar
 
 from .._estimators.devices import in_numpy
 from .._estimators.subestimators import plain_codes
-from .._typing import ArrayLike, Axes, MatrixLike, Self
+from .._typing import AnyArray, ArrayLike, Axes, Figure, MatrixLike, Self
 from ._grid import as_images, attribute_of, draw_images, drawable, is_axes, new_axes, shape_of
 
 
@@ -28,9 +28,27 @@ class SparseFeatureDisplay:
         Height and width of an image, and 3 for color channels.
     words : list of list of (str, float) or None
         Words of each of them with their weights, the largest first.
+
+    Attributes
+    ----------
+    ax_ : pair of matplotlib axes
+        What it is drawn in.
+    figure_ : matplotlib figure
+        Their figure.
     """
 
-    def __init__(self, *, frequencies, features, rows=None, image_shape=None, words=None):
+    ax_: tuple[Axes, Axes]
+    figure_: Figure
+
+    def __init__(
+        self,
+        *,
+        frequencies: AnyArray,
+        features: AnyArray,
+        rows: AnyArray | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        words: list[list[tuple[str, float]]] | None = None,
+    ) -> None:
         self.frequencies, self.features = frequencies, features
         self.rows, self.image_shape, self.words = rows, image_shape, words
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._estimators.devices import in_numpy
 from .._estimators.fitting import DTYPES
 from .._estimators.subestimators import atoms_of, check_estimator
-from .._typing import Axes, Self
+from .._typing import AnyArray, Axes, Figure, Self
 from ._grid import as_images, draw_sheet, montage, shape_of
 
 _GAP = 4  # pixels between maps
@@ -31,9 +31,25 @@ class FilterDisplay:
     map_shape : (int, int) or (int, int, int), default=None
         Rows and columns of the map that the filters fill in order; or number of maps, rows and columns, for several
         maps arranged in a square. None arranges the filters in a square.
+
+    Attributes
+    ----------
+    ax_ : matplotlib axes
+        What it is drawn in.
+    figure_ : matplotlib figure
+        Its figure.
     """
 
-    def __init__(self, *, filters, image_shape, map_shape=None):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        *,
+        filters: AnyArray,
+        image_shape: tuple[int, ...],
+        map_shape: tuple[int, ...] | None = None,
+    ) -> None:
         self.filters, self.image_shape, self.map_shape = filters, image_shape, map_shape
 
     @classmethod

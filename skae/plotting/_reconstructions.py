@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import Axes, MatrixLike, Self
+from .._typing import AnyArray, Axes, Figure, MatrixLike, Self
 from ._grid import as_images, attribute_of, draw_sheet, drawable, limits_of, shape_of
 
 
@@ -17,9 +17,21 @@ class ReconstructionDisplay:
         Rows of pixels.
     image_shape : tuple of int
         Height and width of an image, and 3 for color channels.
+
+    Attributes
+    ----------
+    ax_ : matplotlib axes
+        What it is drawn in.
+    figure_ : matplotlib figure
+        Its figure.
     """
 
-    def __init__(self, *, originals, reconstructions, image_shape):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self, *, originals: AnyArray, reconstructions: AnyArray, image_shape: tuple[int, ...]
+    ) -> None:
         self.originals, self.reconstructions = originals, reconstructions
         self.image_shape = image_shape
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_scalar
 
-from .._typing import Axes, MatrixLike, Self
+from .._typing import AnyArray, Axes, Figure, MatrixLike, Self
 from ._grid import codes_of, new_axes
 
 _LOW, _HIGH = 0.05, 0.95
@@ -23,9 +23,19 @@ class SaturationDisplay:
         Edges of the bins.
     label : str
         Name in the legend.
+
+    Attributes
+    ----------
+    ax_ : matplotlib axes
+        What it is drawn in.
+    figure_ : matplotlib figure
+        Its figure.
     """
 
-    def __init__(self, *, shares, edges, label):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(self, *, shares: AnyArray, edges: AnyArray, label: str) -> None:
         self.shares, self.edges, self.label = shares, edges, label
 
     @classmethod

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._estimators.devices import in_numpy
-from .._typing import Axes, MatrixLike, Self
+from .._typing import AnyArray, Axes, Figure, MatrixLike, Self
 from ..manifold import tangent_basis
 from ._grid import attribute_of, new_axes
 
@@ -19,9 +19,19 @@ class SpectrumDisplay:
         Singular values, the largest first.
     label : str
         Name in the legend.
+
+    Attributes
+    ----------
+    ax_ : matplotlib axes
+        What it is drawn in.
+    figure_ : matplotlib figure
+        Its figure.
     """
 
-    def __init__(self, *, spectrum, label):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(self, *, spectrum: AnyArray, label: str) -> None:
         self.spectrum, self.label = spectrum, label
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._estimators.devices import in_numpy
-from .._typing import Axes, MatrixLike, Self
+from .._typing import AnyArray, Axes, Figure, MatrixLike, Self
 from ..manifold import tangent_basis
 from ._grid import draw_images, drawable, limits_of, new_axes, shape_of
 
@@ -27,9 +27,26 @@ class TangentDisplay:
         Distances by which the image is moved along its first tangent.
     image_shape : tuple of int
         Height and width, and 3 for color channels.
+
+    Attributes
+    ----------
+    ax_ : matplotlib axes
+        What it is drawn in.
+    figure_ : matplotlib figure
+        Its figure.
     """
 
-    def __init__(self, *, images, basis, steps, image_shape):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        *,
+        images: AnyArray,
+        basis: AnyArray,
+        steps: Sequence[float],
+        image_shape: tuple[int, ...],
+    ) -> None:
         self.images, self.basis, self.steps = images, basis, steps
         self.image_shape = image_shape
 

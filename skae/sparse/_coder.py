@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from scipy.sparse import csr_matrix
 
@@ -173,6 +173,9 @@ class SparseCoder(BaseCoder):
     solver: ClassVar[None] = None
     learning_rate_init: ClassVar[float] = 1.0
     learning_rate: ClassVar[str] = "constant"
+
+    if TYPE_CHECKING:
+        algorithm_: str = field(init=False)
 
     _parameter_constraints: ClassVar[dict] = {
         **{k: v for k, v in BaseCoder._parameter_constraints.items() if k not in _FIXED},

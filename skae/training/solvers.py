@@ -6,6 +6,7 @@ Their state consists of plain arrays, so a checkpoint can hold it.
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -37,8 +38,24 @@ class Adam:
     beta_2: float = 0.999
     epsilon: float = 1e-8
 
-    def start(self, params):
-        """Return the state before the first step; raise ValueError if an option is out of range."""
+    def start(self, params: Any) -> dict[str, Any]:
+        """Return the state before the first step.
+
+        Parameters
+        ----------
+        params : array of shape (n_parameters,)
+            The parameters.
+
+        Returns
+        -------
+        state : dict of str to array
+            Arrays, which a checkpoint can hold.
+
+        Raises
+        ------
+        ValueError
+            If an option is out of range.
+        """
         for name in ("beta_1", "beta_2"):
             value = getattr(self, name)
             if not (isinstance(value, Real) and 0 <= value < 1):
@@ -51,8 +68,18 @@ class Adam:
             "n_steps": np.zeros(1, np.int64),
         }
 
-    def step(self, params, grad, state, learning_rate):
-        """Move ``params`` and ``state`` by one step, in place."""
+    def step(self, params: Any, grad: Any, state: dict[str, Any], learning_rate: float) -> None:
+        """Move ``params`` and ``state`` by one step, in place.
+
+        Parameters
+        ----------
+        params, grad : array of shape (n_parameters,)
+            The parameters, and the gradient there.
+        state : dict of str to array
+            What :meth:`start` returned, as the steps so far have left it.
+        learning_rate : float
+            The step size.
+        """
         state["n_steps"] += 1
         rate, epsilon = self._corrected(params, state["n_steps"], learning_rate)
         numbers = rate, scalar(self.beta_1, params), scalar(self.beta_2, params), epsilon
@@ -91,16 +118,42 @@ class SGD:
     momentum: float = 0.9
     nesterov: bool = True
 
-    def start(self, params):
-        """Return the state before the first step; raise ValueError if an option is out of range."""
+    def start(self, params: Any) -> dict[str, Any]:
+        """Return the state before the first step.
+
+        Parameters
+        ----------
+        params : array of shape (n_parameters,)
+            The parameters.
+
+        Returns
+        -------
+        state : dict of str to array
+            Arrays, which a checkpoint can hold.
+
+        Raises
+        ------
+        ValueError
+            If an option is out of range.
+        """
         if not (isinstance(self.momentum, Real) and 0 <= self.momentum < 1):
             raise ValueError(f"momentum of SGD must be a number in [0, 1); got {self.momentum!r}.")
         if not isinstance(self.nesterov, (bool, np.bool_)):
             raise ValueError(f"nesterov of SGD must be True or False; got {self.nesterov!r}.")
         return {"velocity": zeros_like(params)}
 
-    def step(self, params, grad, state, learning_rate):
-        """Move ``params`` and ``state`` by one step, in place."""
+    def step(self, params: Any, grad: Any, state: dict[str, Any], learning_rate: float) -> None:
+        """Move ``params`` and ``state`` by one step, in place.
+
+        Parameters
+        ----------
+        params, grad : array of shape (n_parameters,)
+            The parameters, and the gradient there.
+        state : dict of str to array
+            What :meth:`start` returned, as the steps so far have left it.
+        learning_rate : float
+            The step size.
+        """
         velocity = state["velocity"]
         numbers = scalar(learning_rate, params), scalar(self.momentum, params)
 
@@ -122,8 +175,24 @@ class LBFGS(TakesNoRate):
 
     n_corrections: int = 10
 
-    def start(self, params):
-        """Return the state before the first step: none; raise ValueError if an option is out of range."""
+    def start(self, params: Any) -> dict[str, Any]:
+        """Return the state before the first step.
+
+        Parameters
+        ----------
+        params : array of shape (n_parameters,)
+            The parameters.
+
+        Returns
+        -------
+        state : dict of str to array
+            Empty, as the state is that of scipy.
+
+        Raises
+        ------
+        ValueError
+            If an option is out of range.
+        """
         if not (isinstance(self.n_corrections, Integral) and self.n_corrections > 0):
             raise ValueError(
                 f"n_corrections of LBFGS must be a positive integer; got {self.n_corrections!r}."

@@ -240,6 +240,72 @@ def test_options_of_lines_are_passed_on(model):
         assert [line.get_linewidth() for line in ax.lines] == [5]
 
 
+# What draws a display, its title and the labels of its axes, and the values that are black and white.
+SAYS = {
+    "losses": (lambda m: LossCurveDisplay.from_estimator(m), ("", "epoch", "loss"), None),
+    "filters": (lambda m: FilterDisplay.from_estimator(m), ("Filters", "", ""), (-1, 1)),
+    "reconstructions": (
+        lambda m: ReconstructionDisplay.from_estimator(m, 2 * X[:4]),
+        ("Samples (top) and reconstructions (bottom)", "", ""),
+        (0, 2),
+    ),
+    "spectrum": (
+        lambda m: SpectrumDisplay.from_estimator(m, X[:4]),
+        ("", "rank", "mean singular value of dh/dx"),
+        None,
+    ),
+    "tangents": (
+        lambda m: TangentDisplay.from_estimator(m, X[:2], n_tangents=2, steps=(-1, 1)),
+        ("", "", ""),
+        (0, 1),
+    ),
+    "codes": (
+        lambda m: CodeDisplay.from_estimator(m, X, components=(0, 1)),
+        ("Codes", "code 1", "code 2"),
+        None,
+    ),
+    "saturation": (
+        lambda m: SaturationDisplay.from_estimator(m, X),
+        ("Saturation", "code", "share of codes"),
+        None,
+    ),
+    "chains": (
+        lambda m: ChainDisplay.from_states([3 * X[:2], X[:2]]),
+        ("Chains, from left to right", "", ""),
+        (0, 3),
+    ),
+    "features": (
+        lambda m: SparseFeatureDisplay.from_estimator(
+            SparseAutoEncoder(4, k=2, max_iter=1, random_state=0).fit(X), X
+        ),
+        ("Directions (left), and samples with the largest codes", "", ""),
+        (0, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_each_display_says_what_it_shows(model, name):
+    draw, words, limits = SAYS[name]
+    display = draw(model)
+    ax = display.ax_
+    if name == "features":
+        left, ax = ax
+        assert left.get_title() == "How often they are active"
+        assert left.get_xlabel() == "features, the most frequent first"
+        assert (left.get_ylabel(), left.get_yscale()) == ("share of samples", "log")
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == words
+    if limits is not None:
+        assert ax.images[0].get_clim() == limits
+    if name == "tangents":
+        columns = ["x", "u1", "u2", "-1 u1", "+1 u1"]
+        assert [text.get_text() for text in ax.get_xticklabels()] == columns
+    if name == "spectrum":
+        assert ax.get_yscale() == "log"
+    if name in {"spectrum", "losses"}:
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["AutoEncoder"]
+
+
 NAMES = [f"pixel {j}" for j in range(64)]
 KINDS = {
     "pandas": lambda rows: pd.DataFrame(rows, columns=NAMES),
