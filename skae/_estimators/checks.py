@@ -55,11 +55,11 @@ def check_order_of_codes(estimator, codes, argument="X"):
             )
 
 
-def check_codes(estimator, X, n_columns):
+def check_codes(X, n_columns):
     """Raise ``ValueError`` if X does not have the shape of codes, with ``n_columns`` columns."""
     if X.ndim != 2 or X.shape[1] != n_columns:
         raise ValueError(
-            f"X must have shape (n_samples, {n_columns}), as {type(estimator).__name__}.transform returns; got {X.shape}."
+            f"X must have shape (n_samples, {n_columns}), as transform returns it; got {X.shape}."
         )
 
 
@@ -67,5 +67,5 @@ def checked_codes(estimator, X, n_columns, dtype):
     """Return codes as an array in C order or a CSR matrix, with ``n_columns`` columns."""
     check_order_of_codes(estimator, X)
     codes = named_array(X, "X", accept_sparse="csr", dtype=dtype, order="C")
-    check_codes(estimator, codes, n_columns)
+    check_codes(codes, n_columns)
     return codes

@@ -113,7 +113,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
                 ensure_all_finite=False,
                 ensure_min_samples=0,
             )
-        check_codes(self, codes, self.n_components_)
+        check_codes(codes, self.n_components_)
         if not all_finite(codes):
             raise ValueError("X contains NaN or infinity; give finite codes.")
         if prototype is None:

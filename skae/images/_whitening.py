@@ -157,7 +157,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         check_order_of_codes(self, X)
         X = named_array(X, "X", dtype=self.mean_.dtype)
-        check_codes(self, X, self.n_features_in_)
+        check_codes(X, self.n_features_in_)
         return X @ self.coloring_ + self.mean_
 
     def __sklearn_tags__(self):
