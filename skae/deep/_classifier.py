@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from .._estimators.parameters import estimator
+from .._estimators.parameters import AUTO_STEP_SIZE_CONSTRAINTS, estimator
 from .._estimators.reading_y import CLASS_WEIGHT_CONSTRAINTS, score
 from .._estimators.unlabeled import UNLABELED_CONSTRAINTS, check_unlabeled, unlabeled_ratio
 from .._typing import ClassifierMixin, ClassWeight
@@ -82,8 +82,9 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         Weight of half the squared norm of the weights in the joint training.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=3e-3
-        Step size of adam and sgd.
+    learning_rate_init : float or 'auto', default='auto'
+        Step size of adam and sgd. ``'auto'`` is 3e-3 with up to 50 labeled rows per column, and grows with them up to
+        0.01: with many rows the few minibatches of ``max_iter='auto'`` are too few for short steps.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
@@ -169,11 +170,13 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
     """
 
     dropout: float | Literal["auto"] = "auto"
+    learning_rate_init: float | Literal["auto"] = "auto"
     class_weight: ClassWeight = None
     unlabeled_per_labeled: float | Literal["auto"] | None = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervisedStack._parameter_constraints,
+        **AUTO_STEP_SIZE_CONSTRAINTS,
         **CLASS_WEIGHT_CONSTRAINTS,
         **UNLABELED_CONSTRAINTS,
     }

@@ -1,5 +1,7 @@
 """StackedAEClassifier and StackedAERegressor beside scikit-learn's linear models, and their options."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,15 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, Nearest
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler, scale
 
-from skae import RBM, AutoEncoder, DenoisingAE, StackedAEClassifier, StackedAERegressor
+from skae import (
+    RBM,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    ManifoldTangentClassifier,
+    StackedAEClassifier,
+    StackedAERegressor,
+)
 from skae._arrays.namespace import some_rows
 from skae.boltzmann import DBM, BoltzmannClassifier
 
@@ -546,3 +556,24 @@ def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
     few = StackedAEClassifier(**options).fit(data[:99], labels[:99])
     half = StackedAEClassifier(dropout=0.5, **options).fit(data[:99], labels[:99])
     np.testing.assert_array_equal(few.predict_proba(data), half.predict_proba(data))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("make", [partial(StackedAEClassifier, [5]), ManifoldTangentClassifier])
+@pytest.mark.parametrize(
+    ("n_labeled", "weight", "rate"),
+    [(50, 1, 3e-3), (100, 1, 3e-3), (150, 1, 4.5e-3), (150, 2, 9e-3), (500, 1, 1e-2)],
+)
+def test_automatic_steps_grow_with_labeled_rows_per_column(make, n_labeled, weight, rate):
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((n_labeled + 400, 2))
+    labels = np.where(np.arange(len(data)) < n_labeled, (data[:, 0] > 0).astype(int), -1)
+    options = {"max_iter": 2, "random_state": 0}
+    if make is ManifoldTangentClassifier:
+        options["base"] = ContractiveAE(5, **options)
+    weights = np.full(len(data), weight)
+    auto = make(**options).fit(data, labels, weights)
+    given = make(learning_rate_init=rate, **options).fit(data, labels, weights)
+    np.testing.assert_allclose(auto.predict_proba(data), given.predict_proba(data), rtol=1e-9)
+    other = make(learning_rate_init=1.1 * rate, **options).fit(data, labels, weights)
+    assert not np.allclose(auto.predict_proba(data), other.predict_proba(data), rtol=1e-6)
