@@ -43,14 +43,25 @@ class LabeledNeighbors:
         It is near 0 if labels follow from X, and 1 if X says nothing about them, or if there is one label only.
         ``kind``, a ``Classes`` or ``Values``, counts errors.
         """
+        of_nearest, of_any = self._errors(kind)
+        return min(1.0, of_nearest / of_any) if of_any > 0 else 1.0
+
+    def noise(self, kind):
+        """Return how noisy labels are, from 0 to 1, by the ``noise`` of a ``Classes`` or ``Values``."""
+        return kind.noise(*self._errors(kind))
+
+    def _errors(self, kind):
+        """Return how often the nearest row, and any other, has another label."""
         values = self._values[self._some]
 
         def error(others):
-            return np.average(kind.errors(self._values[others], values), weights=self._weights)
+            return float(
+                np.average(kind.errors(self._values[others], values), weights=self._weights)
+            )
 
         nearest, _ = self._nearest(np.arange(len(self._rows))[:, None])
-        of_any = error(np.random.default_rng(0).permutation(len(self._values))[: len(values)])
-        return min(1.0, float(error(nearest) / of_any)) if of_any > 0 else 1.0
+        others = np.random.default_rng(0).permutation(len(self._values))[: len(values)]
+        return error(nearest), error(others)
 
     def to_other_label(self):
         """Return the indices of some labeled rows, the differences to the nearest rows with another label, and weights."""

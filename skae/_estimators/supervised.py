@@ -53,7 +53,6 @@ _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 _MOSTLY_REAL = 0.5  # least fraction of real inputs for their directions to decide whether to mask
 # Fraction of dropped units, in layers that are wide enough for it; the default layers are.
 _DROPPED, _FEWEST_UNITS = 0.5, 100
-_NO_NOISE, _NOISY = 0.3, 0.5  # errors of neighbors up to which none are, and from which all are
 # Labeled rows per input: with fewer than _FEW_ROWS a network fits any labels; with more than _MANY_ROWS it has learned too
 # little by the end of the few steps of 'auto' epochs, and longer steps cost no time.
 _FEW_ROWS, _MANY_ROWS = 10, 50
@@ -244,8 +243,7 @@ class BaseSupervised(
             return 0.0
         if self._rows_per_input < _FEW_ROWS:
             return _DROPPED
-        noise = LabeledNeighbors(self._inputs(data.X), data).error(self._kind)
-        return float(np.interp(noise, (_NO_NOISE, _NOISY), (0, _DROPPED)))
+        return _DROPPED * LabeledNeighbors(self._inputs(data.X), data).noise(self._kind)
 
     def _auto_step_size(self):
         return min(_STEP * max(1.0, self._rows_per_input / _MANY_ROWS), _LONGEST_STEP)

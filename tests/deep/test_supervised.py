@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 from scipy.special import softmax
+from scipy.stats import bernoulli, entropy
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -25,6 +26,9 @@ from skae import (
     StackedAERegressor,
 )
 from skae._arrays.namespace import some_rows
+from skae._estimators.label_neighbors import LabeledNeighbors
+from skae._estimators.labels import SupervisedData
+from skae._estimators.reading_y import read_classes
 from skae.boltzmann import DBM, BoltzmannClassifier
 
 X, y = load_digits(return_X_y=True)
@@ -546,8 +550,10 @@ def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
     data = scale(X[:100, [2, 3, 4, 5, 10, 20, 21, 36, 42, 43]])  # ten rows per column
     nearest = KNeighborsClassifier(1).fit(data, labels).kneighbors(return_distance=False)[:, 0]
     others = np.random.default_rng(0).permutation(100)
-    noise = np.mean(labels[nearest] != labels) / np.mean(labels[others] != labels)
-    dropout = 0.5 * np.clip((noise - 0.3) / 0.2, 0, 1)
+    wrong, chance = np.mean(labels[nearest] != labels), np.mean(labels[others] != labels)
+    n_classes = 1 / (1 - chance)
+    bits = bernoulli(wrong).entropy() + wrong * np.log(n_classes - 1) if wrong else 0  # Fano
+    dropout = 0.5 * np.clip((bits / np.log(n_classes) - 0.61) / 0.2, 0, 1)
     options = {"pretraining": None, "random_state": 0, "layers": [100]}
     auto = StackedAEClassifier(**options).fit(data, labels)
     given = StackedAEClassifier(dropout=dropout, **options).fit(data, labels)
@@ -556,6 +562,24 @@ def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
     few = StackedAEClassifier(**options).fit(data[:99], labels[:99])
     half = StackedAEClassifier(dropout=0.5, **options).fit(data[:99], labels[:99])
     np.testing.assert_array_equal(few.predict_proba(data), half.predict_proba(data))
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "wrong"), [(2, 0), (2, 0.2), (2, 0.5), (30, 0), (30, 0.4), (30, 0.5), (30, 0.9)]
+)
+def test_noise_of_labels_is_their_entropy_given_the_nearest_one(n_classes, wrong):
+    rng = np.random.default_rng(0)
+    # Pairs of rows far from others, of which the second has one of the other labels, drawn with the probability ``wrong``.
+    first = np.arange(4800) % n_classes
+    second = (first + (rng.random(4800) < wrong) * rng.integers(1, n_classes, 4800)) % n_classes
+    labels = np.concatenate([first, second])
+    place = rng.permutation(4800).astype(float)
+    rows = np.concatenate([place, place + 0.1])[:, np.newaxis]
+    kind, targets = read_classes(labels, rows.dtype, slice(None))
+    data = SupervisedData(rows, None, rows, None, None, targets)
+    given = np.r_[1 - wrong, np.full(n_classes - 1, wrong / (n_classes - 1))]
+    noise = np.interp(entropy(given, base=n_classes), (0.61, 0.81), (0, 1))
+    assert LabeledNeighbors(rows, data).noise(kind) == pytest.approx(noise, abs=0.2)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
