@@ -35,7 +35,7 @@ from .devices import as_given, in_numpy
 from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, gathered_with_y, validated_frame
-from .label_neighbors import LabeledNeighbors
+from .label_neighbors import LabeledNeighbors, kernel_errors
 from .labels import SupervisedData
 from .needs import LEVEL_NEED, SWAP_NEED
 from .one_pass import fit_transform
@@ -243,7 +243,11 @@ class BaseSupervised(
             return 0.0
         if self._rows_per_input < _FEW_ROWS:
             return _DROPPED
-        return _DROPPED * LabeledNeighbors(self._inputs(data.X), data).noise(self._kind)
+        inputs = self._inputs(data.X)
+        noise = LabeledNeighbors(inputs, data).noise(self._kind)
+        if noise and is_classifier(self):
+            noise = min(noise, self._kind.noise_to_kernel(*kernel_errors(inputs, data, self._kind)))
+        return _DROPPED * noise
 
     def _auto_step_size(self):
         return min(_STEP * max(1.0, self._rows_per_input / _MANY_ROWS), _LONGEST_STEP)

@@ -10,6 +10,7 @@ from scipy.special import softmax
 from scipy.stats import bernoulli, entropy
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestNeighbors
@@ -26,7 +27,7 @@ from skae import (
     StackedAERegressor,
 )
 from skae._arrays.namespace import some_rows
-from skae._estimators.label_neighbors import LabeledNeighbors
+from skae._estimators.label_neighbors import LabeledNeighbors, kernel_errors
 from skae._estimators.labels import SupervisedData
 from skae._estimators.reading_y import read_classes
 from skae.boltzmann import DBM, BoltzmannClassifier
@@ -554,6 +555,7 @@ def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
     n_classes = 1 / (1 - chance)
     bits = bernoulli(wrong).entropy() + wrong * np.log(n_classes - 1) if wrong else 0  # Fano
     dropout = 0.5 * np.clip((bits / np.log(n_classes) - 0.61) / 0.2, 0, 1)
+    monkeypatch.setattr("skae._estimators.supervised.kernel_errors", lambda *_: (1, 1))
     options = {"pretraining": None, "random_state": 0, "layers": [100]}
     auto = StackedAEClassifier(**options).fit(data, labels)
     given = StackedAEClassifier(dropout=dropout, **options).fit(data, labels)
@@ -582,7 +584,39 @@ def test_noise_of_labels_is_their_entropy_given_the_nearest_one(n_classes, wrong
     assert LabeledNeighbors(rows, data).noise(kind) == pytest.approx(noise, abs=0.2)
 
 
+@pytest.mark.parametrize("weight", [1, 3])
+def test_errors_of_a_kernel_are_those_of_kernel_ridge_that_leaves_rows_out(weight):
+    rows, labels = scale(X[:60, 20:30]), y[:60] % 3
+    weights = np.where(np.arange(60) < 30, 1.0, weight)
+    kind, targets = read_classes(labels, rows.dtype, slice(None))
+    data = SupervisedData(rows, weights, rows, weights, weights, targets)
+    values = np.eye(3)[labels]
+    means = np.average(values, axis=0, weights=weights)
+    errors = []
+    for decay in (0.1, 1.0):
+        machine = KernelRidge(alpha=decay * weights.mean(), kernel="rbf", gamma=0.1)
+        wrong = []
+        for k in range(60):
+            others = np.arange(60) != k
+            machine.fit(rows[others], (values - means)[others], weights[others])
+            wrong.append(np.argmax(machine.predict(rows[[k]])[0] + means) != labels[k])
+        errors.append(np.average(wrong, weights=weights))
+    error, by_chance = kernel_errors(rows, data, kind)
+    assert error == pytest.approx(min(errors)) and 0 < error < 0.4 < by_chance < 0.8
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_no_units_are_dropped_for_a_boundary_that_nearest_rows_do_not_see(monkeypatch):
+    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 2)
+    data = np.random.default_rng(0).standard_normal((1500, 9))
+    labels = (np.sum(data[:, :6] ** 2, axis=1) > 5.35).astype(int)
+    options = {"pretraining": None, "random_state": 0, "layers": [100]}
+    auto = StackedAEClassifier(**options).fit(data, labels)
+    given = StackedAEClassifier(dropout=0, **options).fit(data, labels)
+    np.testing.assert_array_equal(auto.predict_proba(data), given.predict_proba(data))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:y has -1")
 @pytest.mark.parametrize("make", [partial(StackedAEClassifier, [5]), ManifoldTangentClassifier])
 @pytest.mark.parametrize(
     ("n_labeled", "weight", "rate"),
