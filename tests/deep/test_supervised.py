@@ -591,10 +591,10 @@ def test_errors_of_a_kernel_are_those_of_kernel_ridge_that_leaves_rows_out(weigh
     kind, targets = read_classes(labels, rows.dtype, slice(None))
     data = SupervisedData(rows, weights, rows, weights, weights, targets)
     values = np.eye(3)[labels]
-    means = np.average(values, axis=0, weights=weights)
+    means, gamma = np.average(values, axis=0, weights=weights), 1 / rows.var(axis=0).sum()
     errors = []
     for decay in (0.1, 1.0):
-        machine = KernelRidge(alpha=decay * weights.mean(), kernel="rbf", gamma=0.1)
+        machine = KernelRidge(alpha=decay * weights.mean(), kernel="rbf", gamma=gamma)
         wrong = []
         for k in range(60):
             others = np.arange(60) != k
