@@ -1,4 +1,4 @@
-"""Labels of neighboring rows: how often they differ, and how far it is to another label."""
+"""Labels of neighboring rows: how often they differ, how far it is to another label, and what a kernel tells of them."""
 
 import numpy as np
 from sklearn.metrics import euclidean_distances
@@ -8,6 +8,7 @@ from .._arrays.namespace import dense, spread_indices
 
 _QUERIES, _NEIGHBORS, _CELLS = 500, 10_000, 20_000_000  # at most: 0.3 s
 _SMOOTH, _ROUGH = 0.1, 0.3  # errors up to which y is smooth, and from which it is rough
+_KERNEL_ROWS, _DECAYS = 1000, (0.1, 1.0)  # 0.1 s for each decay
 _BLOCK = 256  # other rows at a time: 1 MB
 
 
@@ -43,14 +44,25 @@ class LabeledNeighbors:
         It is near 0 if labels follow from X, and 1 if X says nothing about them, or if there is one label only.
         ``kind``, a ``Classes`` or ``Values``, counts errors.
         """
+        of_nearest, of_any = self._errors(kind)
+        return min(1.0, of_nearest / of_any) if of_any > 0 else 1.0
+
+    def noise(self, kind):
+        """Return how noisy labels are, from 0 to 1, by the ``noise`` of a ``Classes`` or ``Values``."""
+        return kind.noise(*self._errors(kind))
+
+    def _errors(self, kind):
+        """Return how often the nearest row, and any other, has another label."""
         values = self._values[self._some]
 
         def error(others):
-            return np.average(kind.errors(self._values[others], values), weights=self._weights)
+            return float(
+                np.average(kind.errors(self._values[others], values), weights=self._weights)
+            )
 
         nearest, _ = self._nearest(np.arange(len(self._rows))[:, None])
-        of_any = error(np.random.default_rng(0).permutation(len(self._values))[: len(values)])
-        return min(1.0, float(error(nearest) / of_any)) if of_any > 0 else 1.0
+        others = np.random.default_rng(0).permutation(len(self._values))[: len(values)]
+        return error(nearest), error(others)
 
     def to_other_label(self):
         """Return the indices of some labeled rows, the differences to the nearest rows with another label, and weights."""
@@ -78,6 +90,32 @@ def roughness_of(inputs, data, kind):
     """Return 0 if targets are nearly those of the nearest rows, 1 if they are not, and a number between if they are in part."""
     noise = LabeledNeighbors(inputs, data, merged=True).error(kind)
     return float(np.interp(noise, (_SMOOTH, _ROUGH), (0, 1)))
+
+
+def kernel_errors(inputs, data, kind):
+    """Return how often kernel ridge regression on the other rows is wrong about a label, and how often constants are.
+
+    Unlike the nearest row, it sees boundaries where many columns say nothing, or that are smooth in all of them. The
+    kernel is the Gaussian of ``SVC``.
+    """
+    rows, weights = data.counted_labeled_rows, data.balanced_weights
+    rows = rows[spread_indices(len(rows), _KERNEL_ROWS)]
+    weights = np.ones(len(rows)) if weights is None else weights[rows] / weights[rows].mean()
+    values = data.targets.values[rows].astype(float)
+    distances = euclidean_distances(inputs[rows], squared=True).astype(float)
+    scale = distances.mean() / 2  # the sum of the variances
+    kernel = np.exp(-distances / (scale if scale > 0 else 1))
+    means = np.average(values, axis=0, weights=weights)
+
+    def error(outputs):
+        return float(np.average(kind.errors(outputs - 0.5, values), weights=weights))
+
+    def left_out(decay):
+        inverse = np.linalg.inv(kernel + np.diag(decay / weights))
+        return values - inverse @ (values - means) / inverse.diagonal()[:, np.newaxis]
+
+    by_chance = error(values[np.random.default_rng(0).permutation(len(values))])
+    return min(error(left_out(decay)) for decay in _DECAYS), by_chance
 
 
 def _merged(inputs, values, rows, weights):

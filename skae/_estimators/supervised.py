@@ -35,7 +35,7 @@ from .devices import as_given, in_numpy
 from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, gathered_with_y, validated_frame
-from .label_neighbors import LabeledNeighbors
+from .label_neighbors import LabeledNeighbors, kernel_errors
 from .labels import SupervisedData
 from .needs import LEVEL_NEED, SWAP_NEED
 from .one_pass import fit_transform
@@ -53,8 +53,10 @@ _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 _MOSTLY_REAL = 0.5  # least fraction of real inputs for their directions to decide whether to mask
 # Fraction of dropped units, in layers that are wide enough for it; the default layers are.
 _DROPPED, _FEWEST_UNITS = 0.5, 100
-_NO_NOISE, _NOISY = 0.3, 0.5  # errors of neighbors up to which none are, and from which all are
-_FEW_ROWS = 10  # labeled rows per input: with fewer, a network fits any labels
+# Labeled rows per input: with fewer than _FEW_ROWS a network fits any labels; with more than _MANY_ROWS it has learned too
+# little by the end of the few steps of 'auto' epochs, and longer steps cost no time.
+_FEW_ROWS, _MANY_ROWS = 10, 50
+_STEP, _LONGEST_STEP = 3e-3, 1e-2  # for learning_rate_init='auto'
 MOST_UNITS, _UNITS_PER_FEATURE = 500, 5  # of the default layers
 
 
@@ -217,6 +219,7 @@ class BaseSupervised(
             raise ValueError(
                 f"frozen={self.frozen} is more than the {len(widths)} hidden layers; 'all' means all of them."
             )
+        self._rows_per_input = data.n_labeled / sizes[0]
         dropout = self._automatic_dropout(widths, data) if self.dropout == "auto" else self.dropout
         self._shape = {
             "sizes": (*sizes, n_outputs),
@@ -239,11 +242,16 @@ class BaseSupervised(
         suited = self._drops_on_pixels or not self._units.has_common_range
         if not (many_steps and trained and suited):
             return 0.0
-        inputs = self._inputs(data.X)
-        if data.n_labeled < _FEW_ROWS * inputs.shape[1]:
+        if self._rows_per_input < _FEW_ROWS:
             return _DROPPED
-        noise = LabeledNeighbors(inputs, data).error(self._kind)
-        return float(np.interp(noise, (_NO_NOISE, _NOISY), (0, _DROPPED)))
+        inputs = self._inputs(data.X)
+        noise = LabeledNeighbors(inputs, data).noise(self._kind)
+        if noise and is_classifier(self):
+            noise = min(noise, self._kind.noise_to_kernel(*kernel_errors(inputs, data, self._kind)))
+        return _DROPPED * noise
+
+    def _auto_step_size(self):
+        return min(_STEP * max(1.0, self._rows_per_input / _MANY_ROWS), _LONGEST_STEP)
 
     def _train_jointly(
         self, data, state, constant_loss, *, penalties, factors=None, autoencoder=None, **options

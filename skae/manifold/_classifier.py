@@ -16,7 +16,7 @@ from .._estimators.devices import (
     prototype_of_parts,
 )
 from .._estimators.fitting import by_block, unchanged_on_error
-from .._estimators.parameters import estimator, resolved
+from .._estimators.parameters import AUTO_STEP_SIZE_CONSTRAINTS, estimator, resolved
 from .._estimators.reading_y import CLASS_WEIGHT_CONSTRAINTS, score
 from .._estimators.subestimators import start_above, unfrozen
 from .._estimators.supervised import BaseSupervised, units_below_outputs
@@ -136,8 +136,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         Weight of half the squared norm of the weights in (c).
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=3e-3
-        Step size of adam and sgd.
+    learning_rate_init : float or 'auto', default='auto'
+        Step size of adam and sgd. ``'auto'`` is that of :class:`StackedAEClassifier`.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
@@ -225,6 +225,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     output: Literal["softmax", "sigmoid"] = "softmax"
     prefit: bool = False
     dropout: float | Literal["auto"] = "auto"
+    learning_rate_init: float | Literal["auto"] = "auto"
     class_weight: ClassWeight = None
     reconstruction_weight: float = 0.0
     unlabeled_per_labeled: float | Literal["auto"] | None = "auto"
@@ -236,6 +237,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
+        **AUTO_STEP_SIZE_CONSTRAINTS,
         **CLASS_WEIGHT_CONSTRAINTS,
         **RECONSTRUCTION_CONSTRAINTS,
         **UNLABELED_CONSTRAINTS,

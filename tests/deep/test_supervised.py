@@ -1,20 +1,35 @@
 """StackedAEClassifier and StackedAERegressor beside scikit-learn's linear models, and their options."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 from scipy.special import softmax
+from scipy.stats import bernoulli, entropy
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler, scale
 
-from skae import RBM, AutoEncoder, DenoisingAE, StackedAEClassifier, StackedAERegressor
+from skae import (
+    RBM,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    ManifoldTangentClassifier,
+    StackedAEClassifier,
+    StackedAERegressor,
+)
 from skae._arrays.namespace import some_rows
+from skae._estimators.label_neighbors import LabeledNeighbors, kernel_errors
+from skae._estimators.labels import SupervisedData
+from skae._estimators.reading_y import read_classes
 from skae.boltzmann import DBM, BoltzmannClassifier
 
 X, y = load_digits(return_X_y=True)
@@ -536,8 +551,11 @@ def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
     data = scale(X[:100, [2, 3, 4, 5, 10, 20, 21, 36, 42, 43]])  # ten rows per column
     nearest = KNeighborsClassifier(1).fit(data, labels).kneighbors(return_distance=False)[:, 0]
     others = np.random.default_rng(0).permutation(100)
-    noise = np.mean(labels[nearest] != labels) / np.mean(labels[others] != labels)
-    dropout = 0.5 * np.clip((noise - 0.3) / 0.2, 0, 1)
+    wrong, chance = np.mean(labels[nearest] != labels), np.mean(labels[others] != labels)
+    n_classes = 1 / (1 - chance)
+    bits = bernoulli(wrong).entropy() + wrong * np.log(n_classes - 1) if wrong else 0  # Fano
+    dropout = 0.5 * np.clip((bits / np.log(n_classes) - 0.61) / 0.2, 0, 1)
+    monkeypatch.setattr("skae._estimators.supervised.kernel_errors", lambda *_: (1, 1))
     options = {"pretraining": None, "random_state": 0, "layers": [100]}
     auto = StackedAEClassifier(**options).fit(data, labels)
     given = StackedAEClassifier(dropout=dropout, **options).fit(data, labels)
@@ -546,3 +564,74 @@ def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
     few = StackedAEClassifier(**options).fit(data[:99], labels[:99])
     half = StackedAEClassifier(dropout=0.5, **options).fit(data[:99], labels[:99])
     np.testing.assert_array_equal(few.predict_proba(data), half.predict_proba(data))
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "wrong"), [(2, 0), (2, 0.2), (2, 0.5), (30, 0), (30, 0.4), (30, 0.5), (30, 0.9)]
+)
+def test_noise_of_labels_is_their_entropy_given_the_nearest_one(n_classes, wrong):
+    rng = np.random.default_rng(0)
+    # Pairs of rows far from others, of which the second has one of the other labels, drawn with the probability ``wrong``.
+    first = np.arange(4800) % n_classes
+    second = (first + (rng.random(4800) < wrong) * rng.integers(1, n_classes, 4800)) % n_classes
+    labels = np.concatenate([first, second])
+    place = rng.permutation(4800).astype(float)
+    rows = np.concatenate([place, place + 0.1])[:, np.newaxis]
+    kind, targets = read_classes(labels, rows.dtype, slice(None))
+    data = SupervisedData(rows, None, rows, None, None, targets)
+    given = np.r_[1 - wrong, np.full(n_classes - 1, wrong / (n_classes - 1))]
+    noise = np.interp(entropy(given, base=n_classes), (0.61, 0.81), (0, 1))
+    assert LabeledNeighbors(rows, data).noise(kind) == pytest.approx(noise, abs=0.2)
+
+
+@pytest.mark.parametrize("weight", [1, 3])
+def test_errors_of_a_kernel_are_those_of_kernel_ridge_that_leaves_rows_out(weight):
+    rows, labels = scale(X[:60, 20:30]), y[:60] % 3
+    weights = np.where(np.arange(60) < 30, 1.0, weight)
+    kind, targets = read_classes(labels, rows.dtype, slice(None))
+    data = SupervisedData(rows, weights, rows, weights, weights, targets)
+    values = np.eye(3)[labels]
+    means, gamma = np.average(values, axis=0, weights=weights), 1 / rows.var(axis=0).sum()
+    errors = []
+    for decay in (0.1, 1.0):
+        machine = KernelRidge(alpha=decay * weights.mean(), kernel="rbf", gamma=gamma)
+        wrong = []
+        for k in range(60):
+            others = np.arange(60) != k
+            machine.fit(rows[others], (values - means)[others], weights[others])
+            wrong.append(np.argmax(machine.predict(rows[[k]])[0] + means) != labels[k])
+        errors.append(np.average(wrong, weights=weights))
+    error, by_chance = kernel_errors(rows, data, kind)
+    assert error == pytest.approx(min(errors)) and 0 < error < 0.4 < by_chance < 0.8
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_no_units_are_dropped_for_a_boundary_that_nearest_rows_do_not_see(monkeypatch):
+    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 2)
+    data = np.random.default_rng(0).standard_normal((1500, 9))
+    labels = (np.sum(data[:, :6] ** 2, axis=1) > 5.35).astype(int)
+    options = {"pretraining": None, "random_state": 0, "layers": [100]}
+    auto = StackedAEClassifier(**options).fit(data, labels)
+    given = StackedAEClassifier(dropout=0, **options).fit(data, labels)
+    np.testing.assert_array_equal(auto.predict_proba(data), given.predict_proba(data))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:y has -1")
+@pytest.mark.parametrize("make", [partial(StackedAEClassifier, [5]), ManifoldTangentClassifier])
+@pytest.mark.parametrize(
+    ("n_labeled", "weight", "rate"),
+    [(50, 1, 3e-3), (100, 1, 3e-3), (150, 1, 4.5e-3), (150, 2, 9e-3), (500, 1, 1e-2)],
+)
+def test_automatic_steps_grow_with_labeled_rows_per_column(make, n_labeled, weight, rate):
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((n_labeled + 400, 2))
+    labels = np.where(np.arange(len(data)) < n_labeled, (data[:, 0] > 0).astype(int), -1)
+    options = {"max_iter": 2, "random_state": 0}
+    if make is ManifoldTangentClassifier:
+        options["base"] = ContractiveAE(5, **options)
+    weights = np.full(len(data), weight)
+    auto = make(**options).fit(data, labels, weights)
+    given = make(learning_rate_init=rate, **options).fit(data, labels, weights)
+    np.testing.assert_allclose(auto.predict_proba(data), given.predict_proba(data), rtol=1e-9)
+    other = make(learning_rate_init=1.1 * rate, **options).fit(data, labels, weights)
+    assert not np.allclose(auto.predict_proba(data), other.predict_proba(data), rtol=1e-6)
