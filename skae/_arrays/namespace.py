@@ -281,6 +281,11 @@ def to_numpy(x):
     return np.array(np.from_dlpack(x))
 
 
+def in_numpy(x):
+    """Return an array of any library as a numpy array; return everything else as it is."""
+    return to_numpy(x) if is_array(x) else x
+
+
 def host_copy(x):
     """Return a copy of ``x`` as an array of numpy."""
     return to_numpy(x).copy()

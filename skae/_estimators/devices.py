@@ -64,11 +64,6 @@ def dispatched(X):
     return backend_of(X) if get_config()["array_api_dispatch"] else None
 
 
-def in_numpy(X):
-    """Return an array of any library as a numpy array; return everything else as it is."""
-    return to_numpy(X) if is_array(X) else X
-
-
 def check_library(estimator, X):
     """Raise if the estimator, or scikit-learn as configured, does not accept the library and the device of X."""
     backend, name = backend_of(X), type(estimator).__name__

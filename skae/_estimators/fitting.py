@@ -21,6 +21,7 @@ from .._arrays.namespace import (
     dense,
     dtype_name,
     empty,
+    in_numpy,
     is_array,
     is_numpy,
     like,
@@ -33,7 +34,7 @@ from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y, in_memory, only_y
 from ..training.loop import DivergenceError
 from .callbacks import end_callbacks, end_callbacks_again, is_reporting
-from .devices import check_library, dispatched, in_numpy
+from .devices import check_library, dispatched
 from .reading import errors_of, refuse_unlike_numbers, validated
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither

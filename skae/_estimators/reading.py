@@ -8,9 +8,9 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from .._arrays.namespace import in_numpy
 from .._warnings import warn
 from ..sources._parts import refuse_masked, rows_and_names
-from .devices import in_numpy
 
 _CURE_OF_DATES = "Turn dates into numbers, for instance (dates - dates.min()).dt.days, or leave such columns out."
 

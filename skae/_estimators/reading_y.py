@@ -11,12 +11,11 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import dense
+from .._arrays.namespace import dense, in_numpy
 from .._compat import StrOptions
 from .._typing import ArrayLike, ClassifierMixin, MatrixLike
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..sources._parts import refuse_masked
-from .devices import in_numpy
 from .fit_warnings import (
     warn_of_class_like_unlabeled,
     warn_of_constant_targets,

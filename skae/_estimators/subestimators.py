@@ -18,11 +18,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import validate_data
 
+from .._arrays.namespace import in_numpy
 from .._warnings import warn
 from ..nn.network import Network
 from ..training.checkpoint import checked_path
 from ..training.loop import DivergenceError
-from .devices import in_numpy
 from .fitting import is_fitted
 from .layer import NetworkLayer, kind_of_units
 from .parameters import DrawnSeed

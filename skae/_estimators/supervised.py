@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._arrays.namespace import is_numpy
+from .._arrays.namespace import in_numpy, is_numpy
 from .._compat import Interval, StrOptions
 from .._typing import (
     AnyArray,
@@ -31,7 +31,7 @@ from ..nn.network import network_of
 from ..nn.objective import Objective
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
-from .devices import as_given, in_numpy
+from .devices import as_given
 from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, gathered_with_y, validated_frame

@@ -1,27 +1,13 @@
-"""Underflow is no error in public methods, whatever users have set in numpy: results that are too small are 0."""
+"""Public methods of estimators, in which underflow is no error."""
 
-from functools import wraps
 from inspect import getattr_static
 from types import FunctionType
 
-import numpy as np
-
+from .._arrays.underflow import ignoring_underflow
 from .._compat import AvailableIf
-from .._typing import Function
 
 # Beginnings of names that are private, or of methods that compute nothing.
 _OTHERS = "_", "get_", "set_", "layer_", "objective"
-
-
-def ignoring_underflow(function: Function) -> Function:
-    """Return ``function``, a function in which underflow is no error."""
-
-    @wraps(function)
-    def ignoring(*args, **kwargs):
-        with np.errstate(under="ignore"):
-            return function(*args, **kwargs)
-
-    return ignoring
 
 
 def underflow_ignored(cls):

@@ -10,10 +10,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import dense
+from .._arrays.namespace import dense, in_numpy
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
-from .._estimators.devices import DEVICE_CONSTRAINTS, dispatched, in_numpy, shown
+from .._estimators.devices import DEVICE_CONSTRAINTS, dispatched, shown
 from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import by_block, unchanged_on_error, validated_rows

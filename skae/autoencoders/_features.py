@@ -7,9 +7,9 @@ import scipy.sparse
 from sklearn.utils import check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import dense
+from .._arrays.namespace import dense, in_numpy
 from .._estimators.checks import checked_codes
-from .._estimators.devices import check_backend, dispatched, in_numpy, shown
+from .._estimators.devices import check_backend, dispatched, shown
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import BLOCK, DTYPES, rows_at_once, validated_rows
 from .._estimators.parameters import check_sparse_output

@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import in_numpy
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
-from .._estimators.devices import fitting_parts, in_numpy, shown
+from .._estimators.devices import fitting_parts, shown
 from .._estimators.fitted import by_block_of_model
 from .._estimators.fitting import column_names, fit_data, score, unchanged_on_error
 from .._estimators.needs import Need

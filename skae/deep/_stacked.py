@@ -6,9 +6,10 @@ from typing import ClassVar, Literal
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import in_numpy
 from .._compat import StrOptions, _fit_context
 from .._estimators.callbacks import callbacks_passed_on
-from .._estimators.devices import DEVICE_CONSTRAINTS, fitting_parts, in_numpy
+from .._estimators.devices import DEVICE_CONSTRAINTS, fitting_parts
 from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unchanged_on_error
 from .._estimators.needs import Need, check_params, warn_of_unused

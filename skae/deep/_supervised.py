@@ -8,9 +8,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from sklearn.base import is_regressor
 
+from .._arrays.namespace import in_numpy
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
-from .._estimators.devices import DEVICE_CONSTRAINTS, fitting_parts, in_numpy
+from .._estimators.devices import DEVICE_CONSTRAINTS, fitting_parts
 from .._estimators.fitting import column_names, unchanged_on_error
 from .._estimators.label_neighbors import roughness_of
 from .._estimators.layer import weights_of

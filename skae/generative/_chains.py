@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .._arrays.underflow import ignoring_underflow
 from .._estimators.fitting import generator
-from .._estimators.underflow import ignoring_underflow
 from .._typing import ArrayLike, FloatArray, RandomState
 from ..nn.activations import Elementwise
 from ..nn.linear_maps import ProductMap

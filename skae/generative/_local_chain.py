@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import gen_batches
 
+from .._arrays.underflow import ignoring_underflow
 from .._estimators.fitting import generator
-from .._estimators.underflow import ignoring_underflow
 from .._typing import ArrayLike, FloatArray, RandomState
 from ._checks import (
     check_gaussian,

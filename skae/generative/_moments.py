@@ -8,10 +8,10 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
 from .._arrays.powers import power_of_two
+from .._arrays.underflow import ignoring_underflow
 from .._estimators.checks import check_same_names
 from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
-from .._estimators.underflow import ignoring_underflow
 from .._typing import ArrayLike, FloatArray
 from ..nn.network import outputs_and_jacobian
 from ._checks import check_gaussian, check_positive, checked_rows, feed_forward, noise_level

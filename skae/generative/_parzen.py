@@ -9,12 +9,12 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import gen_batches, resample
 
 from .._arrays.powers import root_mean_square
+from .._arrays.underflow import ignoring_underflow
 from .._estimators.checks import check_jobs, check_same_names
 from .._estimators.columns import Columns
 from .._estimators.fitting import DTYPES, check_counts
 from .._estimators.needs import warn_of_argument
 from .._estimators.reading import numpy_array
-from .._estimators.underflow import ignoring_underflow
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 from .._typing import ArrayLike, FloatArray, RandomState

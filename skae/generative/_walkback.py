@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays.underflow import ignoring_underflow
 from .._estimators.fitting import generator
 from .._estimators.needs import warn_of_argument
 from .._estimators.training import parameters_of_fit
-from .._estimators.underflow import ignoring_underflow
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
 from ..nn.corruption import CORRUPTIONS, Swap
 from ..nn.losses import Gaussian

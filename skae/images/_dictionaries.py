@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import validate_data
 
-from .._estimators.devices import in_numpy
+from .._arrays.namespace import in_numpy
 from .._estimators.reading import named_array
 from .._estimators.subestimators import (
     atoms_of,

@@ -10,9 +10,9 @@ from scipy.sparse import issparse
 from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn.utils import check_random_state, check_scalar, gen_batches
 
+from .._arrays.underflow import ignoring_underflow
 from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
-from .._estimators.underflow import ignoring_underflow
 from .._kernels.patches import add_patches
 from .._typing import ArrayLike, FloatArray, RandomState
 from .._warnings import warn

@@ -6,13 +6,12 @@ from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .._arrays.namespace import spread_indices
+from .._arrays.namespace import in_numpy, spread_indices
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.devices import (
     DEVICE_CONSTRAINTS,
     computing,
     fitting_parts,
-    in_numpy,
     prototype_of_parts,
 )
 from .._estimators.fitting import by_block, unchanged_on_error

@@ -10,11 +10,11 @@ from sklearn.utils import check_random_state, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense, dtype_name, like, namespace
+from .._arrays.underflow import ignoring_underflow
 from .._estimators.checks import check_jobs
 from .._estimators.devices import backend_of_fit, check_backend, check_same_backend, dispatched
 from .._estimators.fitting import check_counts, rows_at_once, validated_rows
 from .._estimators.reading import named_array
-from .._estimators.underflow import ignoring_underflow
 from .._threads import alone, share_items, team
 from .._typing import FloatArray, MatrixLike, RandomState
 from ._bidiagonalization import leading_vectors

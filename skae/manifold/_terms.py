@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .._arrays.underflow import ignoring_underflow
 from .._estimators.fitting import check_counts
-from .._estimators.underflow import ignoring_underflow
 from .._typing import FloatArray, TextArray
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_scalar
 
-from .._estimators.devices import in_numpy
+from .._arrays.namespace import in_numpy
 from .._estimators.subestimators import plain_codes
 from .._typing import AnyArray, ArrayLike, Axes, Figure, MatrixLike, Self
 from ._grid import as_images, attribute_of, draw_images, drawable, is_axes, new_axes, shape_of

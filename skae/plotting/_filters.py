@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._estimators.devices import in_numpy
+from .._arrays.namespace import in_numpy
 from .._estimators.fitting import DTYPES
 from .._estimators.subestimators import atoms_of, check_estimator
 from .._typing import AnyArray, Axes, Figure, Self

@@ -7,8 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import dense
-from .._estimators.devices import in_numpy
+from .._arrays.namespace import dense, in_numpy
 from .._estimators.subestimators import check_instance, plain_codes
 
 

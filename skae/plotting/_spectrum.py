@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .._estimators.devices import in_numpy
+from .._arrays.namespace import in_numpy
 from .._typing import AnyArray, Axes, Figure, MatrixLike, Self
 from ..manifold import tangent_basis
 from ._grid import attribute_of, new_axes

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._estimators.devices import in_numpy
+from .._arrays.namespace import in_numpy
 from .._typing import AnyArray, Axes, Figure, MatrixLike, Self
 from ..manifold import tangent_basis
 from ._grid import draw_images, drawable, limits_of, new_axes, shape_of

@@ -12,12 +12,12 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import activations
-from .._arrays.namespace import dense, is_numpy, like, namespace, row_products, some_rows
+from .._arrays.namespace import dense, in_numpy, is_numpy, like, namespace, row_products, some_rows
 from .._compat import Interval, _fit_context
 from .._estimators.checks import check_unchanged, checked_codes
 from .._estimators.code_warnings import warn_of_equal_codes
 from .._estimators.columns import Columns
-from .._estimators.devices import check_backend, dispatched, in_numpy, prototype_for, shown
+from .._estimators.devices import check_backend, dispatched, prototype_for, shown
 from .._estimators.fit_warnings import warn_of_means, warn_of_new_scale, warn_of_scales
 from .._estimators.fitting import (
     BLOCK,

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from scipy.sparse import csr_matrix
 
+from .._arrays.namespace import in_numpy
 from .._compat import Interval, StrOptions
 from .._estimators.checks import check_order_of_codes
 from .._estimators.code_warnings import warn_of_gaps
-from .._estimators.devices import check_same_backend, dispatched, in_numpy
+from .._estimators.devices import check_same_backend, dispatched
 from .._estimators.needs import Need, warn_of_argument
 from .._estimators.parameters import estimator
 from .._estimators.reading import named_array
