@@ -54,8 +54,8 @@ _MOSTLY_REAL = 0.5  # least fraction of real inputs for their directions to deci
 # Fraction of dropped units, in layers that are wide enough for it; the default layers are.
 _DROPPED, _FEWEST_UNITS = 0.5, 100
 # Labeled rows per input: with fewer than _FEW_ROWS a network fits any labels; with more than _MANY_ROWS it has learned too
-# little by the end of the few steps of 'auto' epochs, and longer steps cost no time.
-_FEW_ROWS, _MANY_ROWS = 10, 50
+# little of _MANY_CLASSES by the end of the few steps of 'auto' epochs, and longer steps cost no time.
+_FEW_ROWS, _MANY_ROWS, _MANY_CLASSES = 10, 50, 10
 _STEP, _LONGEST_STEP = 3e-3, 1e-2  # for learning_rate_init='auto'
 MOST_UNITS, _UNITS_PER_FEATURE = 500, 5  # of the default layers
 
@@ -251,7 +251,8 @@ class BaseSupervised(
         return _DROPPED * noise
 
     def _auto_step_size(self):
-        return min(_STEP * max(1.0, self._rows_per_input / _MANY_ROWS), _LONGEST_STEP)
+        n_rows = self._rows_per_input * min(1.0, self._shape["sizes"][-1] / _MANY_CLASSES)
+        return min(_STEP * max(1.0, n_rows / _MANY_ROWS), _LONGEST_STEP)
 
     def _train_jointly(
         self, data, state, constant_loss, *, penalties, factors=None, autoencoder=None, **options

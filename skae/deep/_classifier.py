@@ -85,7 +85,8 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float or 'auto', default='auto'
         Step size of adam and sgd. ``'auto'`` is 3e-3 with up to 50 labeled rows per column, and grows with them up to
-        0.01: with many rows the few minibatches of ``max_iter='auto'`` are too few for short steps.
+        0.01: with many rows the few minibatches of ``max_iter='auto'`` are too few for short steps. With n classes,
+        fewer than ten, n / 10 of the rows count: fewer classes are learned sooner, and longer steps overfit.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same

@@ -619,13 +619,25 @@ def test_no_units_are_dropped_for_a_boundary_that_nearest_rows_do_not_see(monkey
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:y has -1")
 @pytest.mark.parametrize("make", [partial(StackedAEClassifier, [5]), ManifoldTangentClassifier])
 @pytest.mark.parametrize(
-    ("n_labeled", "weight", "rate"),
-    [(50, 1, 3e-3), (100, 1, 3e-3), (150, 1, 4.5e-3), (150, 2, 9e-3), (500, 1, 1e-2)],
+    ("n_labeled", "n_classes", "weight", "rate"),
+    [
+        (50, 10, 1, 3e-3),
+        (100, 10, 1, 3e-3),
+        (150, 10, 1, 4.5e-3),
+        (150, 20, 1, 4.5e-3),
+        (150, 10, 2, 9e-3),
+        (500, 10, 1, 1e-2),
+        (400, 2, 1, 3e-3),
+        (500, 4, 1, 6e-3),
+    ],
 )
-def test_automatic_steps_grow_with_labeled_rows_per_column(make, n_labeled, weight, rate):
+def test_automatic_steps_grow_with_labeled_rows_and_classes(
+    make, n_labeled, n_classes, weight, rate
+):
     rng = np.random.default_rng(0)
     data = rng.standard_normal((n_labeled + 400, 2))
-    labels = np.where(np.arange(len(data)) < n_labeled, (data[:, 0] > 0).astype(int), -1)
+    labels = data[:, 0].argsort().argsort() * n_classes // len(data)
+    labels[n_labeled:] = -1
     options = {"max_iter": 2, "random_state": 0}
     if make is ManifoldTangentClassifier:
         options["base"] = ContractiveAE(5, **options)
