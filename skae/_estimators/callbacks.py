@@ -100,6 +100,17 @@ def end_callbacks_again(estimator):
         end_callbacks(estimator)
 
 
+def end_callbacks_of(estimators):
+    """Tear the callbacks of several fits down, all of them even if Ctrl-C or an error of one comes in between."""
+    try:
+        for each in estimators:
+            end_callbacks(each)
+    except BaseException:
+        for each in estimators:
+            end_callbacks_again(each)
+        raise
+
+
 @contextmanager
 def callbacks_passed_on(estimator, other):
     """Let ``other``, which is fitted in place of ``estimator`` within the block, report to the callbacks of that."""

@@ -93,7 +93,7 @@ def roughness_of(inputs, data, kind):
 
 
 def kernel_errors(inputs, data, kind):
-    """Return how often kernel ridge regression on the other rows is wrong about a label, and how often constants are.
+    """Return how often kernel ridge regression on all other rows is wrong about a label, and the label of any row is.
 
     Unlike the nearest row, it sees boundaries where many columns say nothing, or that are smooth in all of them. The
     kernel is the Gaussian of ``SVC``.

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from .._arrays.namespace import like
-from .._estimators.callbacks import end_callbacks, end_callbacks_again
+from .._estimators.callbacks import end_callbacks_of
 from .._estimators.devices import computing, prototype_of_parts
 from .._estimators.fitting import by_block, is_fitted
 from .._estimators.layer import NetworkLayer, weights_of
@@ -62,11 +62,7 @@ class LayersInTraining:
             error.args = (f"In the layer {name!r}: {error}",)
             raise
         finally:
-            try:
-                end_callbacks(layer)
-            except BaseException:  # Ctrl-C
-                end_callbacks_again(layer)
-                raise
+            end_callbacks_of([layer])
         self.callbacks.epoch_end(None)
 
     def copy_weights(self, layer, start):

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._estimators.callbacks import Callbacks, end_callbacks, end_callbacks_again
+from .._estimators.callbacks import Callbacks, end_callbacks_of
 from .._estimators.identity import described
 from .._estimators.needs import changed_parameters
 from .._estimators.training import TrainedModel
@@ -50,13 +50,7 @@ def pretrain_simultaneously(layers, checkpoint, resume):
         for callbacks in all_callbacks:
             callbacks.close()
     finally:
-        try:
-            for _, layer, _ in layers:
-                end_callbacks(layer)
-        except BaseException:  # Ctrl-C, or an error of a callback
-            for _, layer, _ in layers:
-                end_callbacks_again(layer)
-            raise
+        end_callbacks_of([layer for _, layer, _ in layers])
 
 
 def _begin_all(layers):
