@@ -5,7 +5,10 @@ a step needs (10 * n_features * n_components per sample) and their share of the 
 libraries take turns of two epochs. The table has medians of the times and of the ratios of neighboring turns, since
 other work on the machine may slow a few of them.
 
-    python benchmarks/bench_autoencoder.py --data DIR [--compile] [--repeats 5] [--samples 60000]
+    python benchmarks/bench_autoencoder.py --data DIR [--compile] [--repeats 5] [--samples 60000] [--small]
+
+``--small`` prints steps of 1, 10 and 20 rows instead, by plain SGD and by Adam, in milliseconds of the processor, and how
+often the weights (3 MB) could be read in that time, by a product with one row: a step needs two reads and a write of them at least.
 
 DIR (or SKAE_DATA) holds mnist.npz; without it the data are random. PyTorch is optional.
 """
@@ -53,9 +56,9 @@ def sgemm_rate(clock=time.perf_counter):
     return best
 
 
-def skae_epoch(kind, X, batch_size):
+def skae_epoch(kind, X, batch_size, solver="adam"):
     """Return a function that trains ``N_EPOCHS`` epochs."""
-    options = {"loss": "bernoulli", "batch_size": batch_size, "random_state": 0}
+    options = {"loss": "bernoulli", "batch_size": batch_size, "random_state": 0, "solver": solver}
     options |= {"max_iter": N_EPOCHS, "warm_start": True}
     models = {
         "AE": AutoEncoder(N_COMPONENTS, **options),
@@ -67,7 +70,7 @@ def skae_epoch(kind, X, batch_size):
     return lambda: model.fit(X)
 
 
-def torch_epoch(kind, X, batch_size, compiled):
+def torch_epoch(kind, X, batch_size, compiled, solver="adam"):
     """Return a function that trains ``N_EPOCHS`` epochs of the same model in PyTorch."""
     import torch
     from torch.nn import functional as F
@@ -88,15 +91,16 @@ def torch_epoch(kind, X, batch_size, compiled):
             loss = loss + 0.1 * ((h * (1 - h)) ** 2 @ (W**2).sum(1)).mean()
         return loss
 
-    epoch = torch_training(objective, [W, b, c], data, batch_size, compiled)
+    epoch = torch_training(objective, [W, b, c], data, batch_size, compiled, solver)
     return lambda: [epoch() for _ in range(N_EPOCHS)]
 
 
-def torch_training(objective, parameters, data, batch_size, compiled):
-    """Return a function that takes fused Adam through one epoch of ``objective(rows)``."""
+def torch_training(objective, parameters, data, batch_size, compiled, solver="adam"):
+    """Return a function that takes a fused solver through one epoch of ``objective(rows)``."""
     import torch
 
-    optimizer = torch.optim.Adam(parameters, lr=1e-3, fused=True)
+    solvers = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+    optimizer = solvers[solver](parameters, lr=1e-3, fused=True)
     if compiled:
         objective = torch.compile(objective)
 
@@ -123,6 +127,29 @@ def timed(calls, repeats, n_epochs=1, clock=time.perf_counter):
             call()
             seconds[name].append((clock() - start) / n_epochs)
     return seconds
+
+
+def print_small_batches(X, repeats, with_torch):
+    """Print the milliseconds a step of few rows of a contractive auto-encoder, in reads of the weights too."""
+    weights = np.ones((N_COMPONENTS, X.shape[1]), np.float32)
+    products = timed({"read": lambda: weights @ X[0]}, 200, clock=time.process_time)
+    read = statistics.median(products["read"])
+    print(f"the weights ({weights.nbytes / 1e6:.1f} MB) are read in {1e6 * read:.0f} microseconds")
+    print("solver batch  library        ms/step   reads of the weights  skae faster by")
+    for solver in ("sgd", "adam"):
+        for batch_size in (1, 10, 20):
+            rows = X[: 500 * batch_size]
+            epochs = {"skae": skae_epoch("CAE", rows, batch_size, solver)}
+            if with_torch:
+                epochs["torch eager"] = torch_epoch("CAE", rows, batch_size, False, solver)
+            seconds = timed(epochs, repeats, 500 * N_EPOCHS, time.process_time)
+            for name, values in seconds.items():
+                value = statistics.median(values)
+                ratio = statistics.median(v / own for v, own in zip(values, seconds["skae"]))
+                print(
+                    f"{solver:6s} {batch_size:5d}  {name:14s} {1000 * value:7.2f} {value / read:22.1f} {ratio:15.2f}",
+                    flush=True,
+                )
 
 
 def print_penalty_share(X, repeats):
@@ -158,6 +185,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[64, 256, 1024])
     parser.add_argument("--compile", action="store_true", help="time torch.compile too")
+    parser.add_argument("--small", action="store_true", help="only steps of few rows")
     arguments = parser.parse_args()
     X = load(arguments.data, arguments.samples)
     with threadpool_limits(arguments.threads):
@@ -177,6 +205,9 @@ def run(X, arguments):
     print(
         f"{X.shape[0]} x {X.shape[1]} float32, threads: {', '.join(pools)}; sgemm {rate:.0f} GFLOP/s"
     )
+    if arguments.small:
+        print_small_batches(X, arguments.repeats, torch is not None)
+        return
     print("model batch  library        s/epoch  samples/s  GFLOP/s  % of sgemm  skae faster by")
     flop = 10 * X.shape[1] * N_COMPONENTS * len(X)
     for kind in ("CAE", "DAE"):
