@@ -40,6 +40,15 @@ class Records:
         self.log(" ".join(f"{name}={value}" for name, value in record.items()))
         return record
 
+    def hours(self, **key):
+        """Return the hours that all measurements of ``key`` took, those of settings that were not chosen too."""
+        found = [
+            record["seconds"]
+            for record in self._stored()
+            if all(record.get(name) == value for name, value in key.items())
+        ]
+        return sum(found) / 3600
+
     def log(self, text):
         """Print a line, with the time, and keep it."""
         line = f"{time.strftime('%H:%M:%S')} {text}"

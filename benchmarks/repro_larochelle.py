@@ -234,7 +234,7 @@ def selected(records, name, model, data, arguments):
     return [*best, *repeated], next(runs[0] for runs in shared if runs[0]["masked"] == 0.0)
 
 
-def rows(name, runs, unmasked):
+def rows(name, runs, unmasked, records):
     """Return the lines of a set: each model's mean error, and what is left of the published order."""
     errors = {model: float(np.mean([run["test_error"] for run in runs[model]])) for model in runs}
     theirs = dict(zip(MODELS, PUBLISHED[name]))
@@ -245,8 +245,8 @@ def rows(name, runs, unmasked):
         setting = " ".join(f"{key} {value}" for key, value in first["setting"].items())
         yield (
             f"{name:10s} {model:6s} {error:6.2f} +- {half_width(error, N_TEST):.2f} {theirs[model]:7.2f} +- "
-            f"{half_width(theirs[model], N_TEST):.2f} {theirs[model] * svm:7.2f} {unmasked[model]['test_error']:9.2f}   "
-            f"{setting} masked {first['masked']}; seeds {spread}"
+            f"{half_width(theirs[model], N_TEST):.2f} {theirs[model] * svm:7.2f} {unmasked[model]['test_error']:9.2f} "
+            f"{records.hours(set=name, model=model):6.1f}   {setting} masked {first['masked']}; seeds {spread}"
         )
     resolution = half_width(max(errors.values()), N_TEST)
     known = [model for model in errors if np.isfinite(theirs[model])]
@@ -275,8 +275,8 @@ def main():
     records = Records(arguments.results, form, measuring=not arguments.table)
     lines = [
         "Regenerated sets: compare ranks, not digits. Test error in percent, mean over seeds, with its 95% interval on "
-        "50,000 images; 'scaled' is the published error times the ratio of the errors of the SVM",
-        f"{'set':10s} {'model':6s} {'ours':>14s} {'published':>15s} {'scaled':>7s} {'unmasked':>9s}   setting",
+        "50,000 images; 'scaled' is the published error times the ratio of the errors of the SVM; hours of all fits on one thread, some on a GPU",
+        f"{'set':10s} {'model':6s} {'ours':>14s} {'published':>15s} {'scaled':>7s} {'unmasked':>9s} {'hours':>6s}   setting",
     ]
     with threadpool_limits(arguments.threads):
         for name in arguments.sets:
@@ -287,7 +287,7 @@ def main():
                 if fits:
                     runs[model], unmasked[model] = fits, control
             if runs:
-                lines += rows(name, runs, unmasked)
+                lines += rows(name, runs, unmasked, records)
     records.table("\n".join(lines))
 
 

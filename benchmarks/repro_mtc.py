@@ -227,8 +227,8 @@ def interval(values):
     return stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
 
 
-def table(runs):
-    """Return the lines of one number of labels."""
+def table(runs, records):
+    """Return the lines of each number of labels."""
     lines = []
     for n_labels, methods in runs.items():
         errors = {method: [run["test_error"] for run in fits] for method, fits in methods.items()}
@@ -239,8 +239,9 @@ def table(runs):
                 spread = f"+- {half_width(values[0], 10_000):.2f} on 10,000 images"
             published = PUBLISHED[n_labels].get(method.split()[0], np.nan)
             setting = " ".join(f"{v}" for v in methods[method][0]["setting"].values())
+            hours = records.hours(labels=n_labels, method=method)
             lines.append(
-                f"{n_labels:6d} {method:10s} {np.mean(values):6.2f} {spread:25s} {published:6.2f}   {setting}"
+                f"{n_labels:6d} {method:10s} {np.mean(values):6.2f} {spread:25s} {published:6.2f} {hours:8.2f}   {setting}"
             )
         for better, worse in (("CAE", "NN"), ("MTC", "CAE"), ("MTC random", "CAE")):
             n_pairs = min(len(errors.get(better, ())), len(errors.get(worse, ())))
@@ -294,9 +295,9 @@ def main():
         f"MNIST, labels of 50,000 / 10,000 / 10,000, 784-{arguments.width}-{arguments.width}-10; "
         f"{arguments.pretraining_epochs} epochs a layer, {arguments.epochs} of fine-tuning ({arguments.full_epochs} with "
         "all labels); test error in percent\n"
-        "labels method      error 95% interval              published   setting: penalty, contraction (none: auto), masked"
+        "labels method      error 95% interval              published  hours   setting: penalty, contraction (none: auto), masked"
     )
-    records.table("\n".join([head, *table(runs)]))
+    records.table("\n".join([head, *table(runs, records)]))
 
 
 if __name__ == "__main__":

@@ -134,18 +134,18 @@ def mean(runs, name):
     return float(np.mean([run[name] for run in runs]))
 
 
-def row(model, runs):
+def row(model, runs, hours):
     """Return a line of the table."""
     error = mean(runs, "test_error")
     spread = " ".join(f"{run['test_error']:.2f}" for run in runs)
     line = f"{model:18s} {error:5.2f} +- {half_width(error, 10_000):.2f}"
     if model == CONTROL:
-        return f"{line}{'':37s}  seeds {spread}"
+        return f"{line}{'':37s} {hours:6.1f}  seeds {spread}"
     setting = " ".join(f"{value}" for value in runs[0]["setting"].values())
     published = PUBLISHED[model]
     return (
         f"{line} {mean(runs, 'jacobian_norm'):8.3f} {100 * mean(runs, 'saturation'):7.1f}"
-        f"   {published[0]:5.2f} {(published[1] * N_ENTRIES) ** 0.5:8.2f} {100 * published[2]:6.1f}"
+        f"   {published[0]:5.2f} {(published[1] * N_ENTRIES) ** 0.5:8.2f} {100 * published[2]:6.1f} {hours:6.1f}"
         f"  seeds {spread}; {setting}"
     )
 
@@ -193,9 +193,9 @@ def main():
         f"MNIST, {len(data.train[0])} / 10000 / 10000, 784-1000-10; {arguments.pretraining_epochs} epochs of "
         f"pre-training and {arguments.epochs} of fine-tuning; test error in percent with its 95% interval on 10,000 "
         "images\n"
-        f"{'':18s} test error       ||J||_F   sat. %   published: error, ||J||_F, sat. %"
+        f"{'':18s} test error       ||J||_F   sat. %   published: error, ||J||_F, sat. %  hours"
     )
-    rows = [row(model, runs[model]) for model in MODELS]
+    rows = [row(model, runs[model], records.hours(model=model)) for model in MODELS]
     records.table("\n".join([head, *rows, verdict(runs)]))
 
 

@@ -277,7 +277,7 @@ def line(method, found):
         ]
         blobs = found.get("end_blobs", "")  # not known of earlier rows
         columns.append(
-            f"{found['moved']:6.2f}  {ends[0]}   {ends[1]} {found['memory']:6d} {blobs:>6}"
+            f"{found['moved']:6.2f}  {ends[0]}   {ends[1]} {found['memory']:6d} {blobs:>6} {found['seconds'] / 3600:6.1f}"
         )
     return "  ".join(columns)
 
@@ -313,7 +313,7 @@ def main():
         f"MNIST, {arguments.samples} samples, 784-{arguments.width}-{arguments.width}, {arguments.epochs} epochs a layer; "
         "log-likelihood of test images in nats;\njunk and smallest class in percent, of samples and of the ends of chains of "
         f"{LONG} steps; two training images are {look.pairs():.2f} apart\n"
-        f"{'samples':21s} {'log-likelihood':>16s}  {'published':15s} kernel  noise   junk  class   moved  from data      from noise   memory  blobs"
+        f"{'samples':21s} {'log-likelihood':>16s}  {'published':15s} kernel  noise   junk  class   moved  from data      from noise   memory  blobs  hours"
     )
     records.table("\n".join([head, *lines]))
 
