@@ -253,6 +253,21 @@ def reshape(x, shape):
     return namespace(x).reshape(x, shape)
 
 
+def n_values(shapes):
+    """Return how many values arrays of these ``shapes`` have together."""
+    return sum(map(math.prod, shapes))
+
+
+def split_flat(flat, shapes):
+    """Return views of the vector ``flat``: arrays of these ``shapes``, one after the other."""
+    xp, views, start = namespace(flat), [], 0
+    for shape in shapes:
+        stop = start + math.prod(shape)
+        views.append(xp.reshape(flat[start:stop], shape))
+        start = stop
+    return views
+
+
 def in_rows(x):
     """Return ``x`` in row-major order, if the library has memory orders."""
     if isinstance(x, np.ndarray):

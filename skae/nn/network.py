@@ -1,32 +1,25 @@
 """Encoder and decoder of any depth over one flat parameter vector, forward and backward on one batch."""
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
 
-from .._arrays.namespace import dense, empty, empty_like, multiply_into, namespace, size
+from .._arrays.namespace import (
+    dense,
+    empty,
+    empty_like,
+    multiply_into,
+    n_values,
+    size,
+    split_flat,
+)
 from .._arrays.products import multiplier
 from .._threads import share
 from .activations import Activation, initial_bound, make_activation
 from .corruption import dropout_mask
 from .layer import DenseLayer, LayerAbove, LayerRecord, Records, WeightRows, add_up
 from .noise import shifted_seed
-
-
-class FlatLayout:
-    """Arrays of the given shapes, one after the other in a flat vector of length ``size``."""
-
-    def __init__(self, shapes):
-        self._shapes = list(shapes)
-        *self._bounds, self.size = np.cumsum([math.prod(shape) for shape in self._shapes]).tolist()
-
-    def __call__(self, flat):
-        """Return views of ``flat``."""
-        bounds, xp = [0, *self._bounds, self.size], namespace(flat)
-        parts = map(flat.__getitem__, map(slice, bounds[:-1], bounds[1:]))
-        return list(map(xp.reshape, parts, self._shapes))
 
 
 @dataclass
@@ -79,12 +72,11 @@ class Network:
             shapes += [(low,) for _, low in upward]
         if decoder == "untied":
             shapes += upward
-        self._layout = FlatLayout(shapes)
-        self.size = self._layout.size
+        self._shapes, self.size = shapes, n_values(shapes)
 
     def views(self, flat):
         """Return the ``Params`` that view ``flat``."""
-        parts = self._layout(flat)
+        parts = split_flat(flat, self._shapes)
         n = self.depth
         weights, biases, decoder_biases = parts[:n], parts[n : 2 * n], parts[2 * n : 3 * n]
         decoder = parts[3 * n :] if self.decoder != "tied" else weights
