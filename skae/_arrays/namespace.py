@@ -316,6 +316,13 @@ def like(x, other):
     return namespace(other).asarray(x, device=device(other), copy=True)
 
 
+def like_in_dtype(x, other):
+    """Return the array ``x`` of numpy in the library, on the device and in the dtype of ``other``."""
+    if isinstance(other, np.ndarray):
+        return x.astype(other.dtype, copy=False)
+    return like(x.astype(dtype_name(other), copy=False), other)
+
+
 class Constant:
     """A constant array of numpy, with copies in other libraries and on devices, each made once."""
 
