@@ -251,13 +251,17 @@ def auto_epochs(solver, n_rows, batch_size, factor=1.0):
     return int(np.clip(math.ceil(n_steps / math.ceil(n_rows / batch_size)), fewest, factor * most))
 
 
-def constant(fraction):
-    """Return 1, at any fraction ``fraction`` of the training."""
+# Factors of the step size after ``n_epochs``, a number of epochs that may be no whole one, in a fit of the range ``epochs``.
+
+
+def constant(epochs, n_epochs):
+    """Return 1."""
     return 1.0
 
 
-def cosine(fraction):
-    """Return half a cosine of the fraction ``fraction`` of the training: from 1 to 0 (Loshchilov & Hutter 2017)."""
+def cosine(epochs, n_epochs):
+    """Return half a cosine, from 1 at the first epoch to 0 at the end of the last one (Loshchilov & Hutter 2017)."""
+    fraction = 1 - (epochs.stop - n_epochs) / len(epochs)
     return (1 + math.cos(math.pi * fraction)) / 2
 
 
