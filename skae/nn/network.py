@@ -224,15 +224,13 @@ class Trace(Records):
     n_samples : int
     like : ndarray
         Array whose library, device and dtype the buffers have.
-    n_claimed : int
+    n_claimable : int
         Number of rows of each layer that penalties can claim.
 
     Attributes
     ----------
     weight_rows : list of WeightRows
         From the input to the code.
-    first_row : int
-        Number of rows on top of ``weight_rows`` that no penalty has claimed in this batch.
     inputs, codes, logits : ndarray
     sample_weights, losses : ndarray of shape (n_samples,)
         Weight of each sample in the mean, and its loss.
@@ -240,30 +238,25 @@ class Trace(Records):
         Set by the objective for its penalties: the batch, its rows without noise, and the source of random numbers.
     """
 
-    def __init__(self, network, n_samples, like, n_claimed):
+    def __init__(self, network, n_samples, like, n_claimable):
         sizes, decoder = network.sizes, network.decoder
-        self.n_samples, self._n_claimed, self.first_row = n_samples, n_claimed, n_claimed
-        end_of_encoder = n_claimed + n_samples
+        self.n_samples = n_samples
+        end_of_encoder = n_claimable + n_samples
         n_rows = end_of_encoder + (n_samples if decoder else 0)
         self.weight_rows, upward, downward = [], [], []
         for low, high in zip(sizes, sizes[1:]):
             rows = WeightRows(empty((n_rows, high), like), empty((n_rows, low), like))
             self.weight_rows.append(rows)
-            upward.append(rows.take(n_claimed, end_of_encoder))
+            upward.append(rows.take(n_claimable, end_of_encoder))
             if decoder:
                 downward.append(rows.take(end_of_encoder))
         self.inputs = upward[0].lower
         self.codes = downward[-1].upper if decoder else empty_like(upward[-1].upper)
         encoder = _encoder_records(upward, self.codes, network.dropout > 0)
-        super().__init__(encoder, _decoder_records(downward))
+        super().__init__(encoder, _decoder_records(downward), n_claimable)
         self.logits = self.decoder[-1].outputs if decoder else self.codes
         self.sample_weights, self.losses = empty(n_samples, like), empty(n_samples, like)
         self.batch = self.clean = self.rng = None
-
-    def start(self):
-        """Clear what the penalties of the last batch left for the backward pass."""
-        super().start()
-        self.first_row = self._n_claimed
 
     def claim(self, n_rows):
         """Return ``n_rows`` of the ``WeightRows`` of each layer, for one penalty in this batch."""
