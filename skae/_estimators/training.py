@@ -18,7 +18,7 @@ from ..nn.scaling import unscaled
 from ..training.checkpoint import Checkpoint
 from ..training.full_batch import minimize_full_batch
 from ..training.loop import Stopping, TrainingState, Verbose, minimize
-from ..training.solvers import LBFGS, SCHEDULES, SOLVERS, auto_epochs, idle_steps
+from ..training.solvers import LBFGS, SCHEDULES, SOLVERS, auto_epochs, checked_solver, idle_steps
 from .callbacks import Callbacks
 from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
@@ -126,11 +126,8 @@ class TrainedModel(CallbackSupportMixin):
 
     def _make_solver(self):
         """Return the solver that the parameters name."""
-        if isinstance(self.solver, type):
-            raise TypeError(
-                f"solver={self.solver!r} is a class: give an instance of it, {self.solver.__name__}()."
-            )
-        return SOLVERS[self.solver]() if isinstance(self.solver, str) else self.solver
+        solver = self.solver
+        return SOLVERS[solver]() if isinstance(solver, str) else checked_solver(solver)
 
     def _step_size(self):
         """Return the initial step size."""
