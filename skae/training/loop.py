@@ -47,11 +47,16 @@ class TrainingState:
 
     def to_dict(self):
         """Return copies as a flat dict of arrays of numpy, numbers and lists."""
-        plain = {name: getattr(self, name) for name in ("seed", "best", "n_stale", "converged")}
-        plain["loss_curve"] = list(self.loss_curve)
-        plain["validation_curve"] = list(self.validation_curve)
-        plain["rng"] = self.rng.bit_generator.state
-        plain["params"] = host_copy(self.params)
+        plain = {
+            "seed": self.seed,
+            "best": self.best,
+            "n_stale": self.n_stale,
+            "converged": self.converged,
+            "loss_curve": list(self.loss_curve),
+            "validation_curve": list(self.validation_curve),
+            "rng": self.rng.bit_generator.state,
+            "params": host_copy(self.params),
+        }
         if self.best_params is not None:
             plain["best_params"] = host_copy(self.best_params)
         for name, value in self.solver.items():
