@@ -265,11 +265,10 @@ class ContractiveAE(BaseAutoEncoder):
             penalties.append(self._curvature(network))
         return Objective(network, units.loss, penalties=penalties)
 
-    def _make_units(self, data):
-        """Return the ``Units`` in which the network sees the X of ``data``."""
+    def _sigmoid_code(self):
         width, activation = self.layer_shapes()[0]
         suits = activation == "sigmoid" and self.contracted == "code"
-        return super()._make_units(data, SigmoidCode(width) if suits else None)
+        return SigmoidCode(width) if suits else None
 
     def _contraction(self, network, units):
         strength = self._strength(network, units, vars(self))
