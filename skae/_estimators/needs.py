@@ -65,18 +65,16 @@ def warn_of_unused(estimator):
     If several apply to a parameter, the warning names the first; if the user has turned that off, there is none.
     """
     changed = changed_parameters(estimator)
-    told = set()
+    untold = changed.copy()
     for cls in type(estimator).__mro__:
         for names, others, needed, is_there in vars(cls).get("_needs", ()):
-            unused = [name for name in names.split() if name in changed and name not in told]
-            if not unused or is_there(estimator):
+            if untold.keys().isdisjoint(names.split()) or is_there(estimator):
                 continue
-            told.update(unused)
+            unused = [f"{name}={untold.pop(name)!r}" for name in names.split() if name in untold]
             if any(_is_off(changed[other]) for other in others.split() if other in changed):
                 continue
-            values = ", ".join(f"{name}={changed[name]!r}" for name in unused)
             verb = "has no effect: it needs" if len(unused) == 1 else "have no effect: they need"
-            warn(f"{values} of {type(estimator).__name__} {verb} {needed}.")
+            warn(f"{', '.join(unused)} of {type(estimator).__name__} {verb} {needed}.")
 
 
 def _is_off(value):

@@ -295,7 +295,7 @@ def auto_epochs(solver, n_rows, batch_size, factor=1.0):
     return int(np.clip(math.ceil(n_steps / math.ceil(n_rows / batch_size)), fewest, factor * most))
 
 
-# Factors of the step size after ``n_epochs``, a number of epochs that may be no whole one, in a fit of the range ``epochs``.
+# Factors of the step size after ``n_epochs``, which has a fraction within an epoch, in a fit of the range ``epochs``.
 
 
 def constant(epochs, n_epochs):
