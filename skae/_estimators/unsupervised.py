@@ -75,7 +75,7 @@ def begin(self, X, sample_weight, *, warm_start=False):
         units = self._make_units(data)
         if warm_start and self.standardize:
             warn_of_unknown_scale(units)
-        self._set_network(units, self._network_shape(units.scaling.n_inputs))
+        self._units, self._shape = units, self._network_shape(units.scaling.n_inputs)
         self._warned_of_drift = False
         if units.named is not None:
             units.named.check(X, column_names(self, X))
@@ -122,7 +122,7 @@ def layer_training(self, **facts):
 
     def set_fitted(state, params=None, network=None):
         if network is not None:
-            self._set_network(*network)
+            self._units, self._shape = network
         self._set_state(state if params is None else state.restarted(params, self._make_solver()))
 
     return LayerTraining(
