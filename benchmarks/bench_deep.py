@@ -58,7 +58,7 @@ def skae_epoch(X, batch_size):
                 problem.objective,
                 state,
                 solver,
-                problem.training_batches(rows, batch_size, shuffle=True),
+                problem.batches(rows, batch_size, by_steps=True, shuffle=True),
                 learning_rate=1e-3,
                 max_epochs=state.n_epochs + 1,
                 stopping=None,

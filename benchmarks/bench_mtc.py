@@ -75,7 +75,7 @@ class Skae:
                 objective,
                 self.state,
                 self._solver,
-                problem.training_batches(rows, self._batch_size, shuffle=True),
+                problem.batches(rows, self._batch_size, by_steps=True, shuffle=True),
                 learning_rate=1e-3,
                 max_epochs=self.state.n_epochs + 1,
                 stopping=None,

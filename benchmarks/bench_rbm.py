@@ -53,7 +53,7 @@ def skae_epoch(X, batch_size):
                 objective,
                 state,
                 solver,
-                problem.training_batches(rows, batch_size, shuffle=True),
+                problem.batches(rows, batch_size, by_steps=True, shuffle=True),
                 learning_rate=RATE,
                 max_epochs=state.n_epochs + 1,
                 stopping=None,

@@ -253,6 +253,21 @@ def reshape(x, shape):
     return namespace(x).reshape(x, shape)
 
 
+def n_values(shapes):
+    """Return how many values arrays of these ``shapes`` have together."""
+    return sum(map(math.prod, shapes))
+
+
+def split_flat(flat, shapes):
+    """Return views of the vector ``flat``: arrays of these ``shapes``, one after the other."""
+    xp, views, start = namespace(flat), [], 0
+    for shape in shapes:
+        stop = start + math.prod(shape)
+        views.append(xp.reshape(flat[start:stop], shape))
+        start = stop
+    return views
+
+
 def in_rows(x):
     """Return ``x`` in row-major order, if the library has memory orders."""
     if isinstance(x, np.ndarray):
@@ -299,6 +314,13 @@ def like(x, other):
     # Not every library accepts read-only arrays.
     x = x if x.flags.writeable else x.copy()
     return namespace(other).asarray(x, device=device(other), copy=True)
+
+
+def like_in_dtype(x, other):
+    """Return the array ``x`` of numpy in the library, on the device and in the dtype of ``other``."""
+    if isinstance(other, np.ndarray):
+        return x.astype(other.dtype, copy=False)
+    return like(x.astype(dtype_name(other), copy=False), other)
 
 
 class Constant:

@@ -151,7 +151,10 @@ def prototype_for(estimator, X):
                 f"device={name!r} is for arrays of numpy: X is on the device {backend.device} already. Set device=None."
             )
         return namespace(X).empty((0,), dtype=X.dtype, device=device(X))
-    _check_precision(estimator)
+    if getattr(estimator, "precision", "float32") != "float32" and torch_or_none() is None:
+        raise ValueError(
+            "precision='bfloat16' needs PyTorch: pip install 'skae[torch]', or set precision='float32'."
+        )
     if name in (None, "cpu"):
         return None
     torch = torch_or_none()
@@ -163,15 +166,6 @@ def prototype_for(estimator, X):
     if not torch.cuda.is_available():
         raise ValueError(f"device={name!r} needs a GPU that PyTorch sees. See skae.show_engines().")
     return torch.empty(0, device=name)
-
-
-def _check_precision(estimator):
-    if getattr(estimator, "precision", "float32") == "float32":
-        return
-    if torch_or_none() is None:
-        raise ValueError(
-            "precision='bfloat16' needs PyTorch: pip install 'skae[torch]', or set precision='float32'."
-        )
 
 
 @contextmanager

@@ -61,10 +61,6 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         flat = self._history("model_")["params"]
         return Model(self._network, flat, self._units)
 
-    def _set_network(self, units, shape):
-        """Set the shape of the network, the arguments of ``Network``, and the ``Units`` in which it sees columns of X."""
-        self._units, self._shape = units, shape
-
     def transform(self, X: MatrixLike) -> FloatArray:
         """Return the codes of X.
 

@@ -1,6 +1,7 @@
 """What a network learns of y, and how its outputs become predictions."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.special import entr, logsumexp
@@ -51,18 +52,18 @@ class SupervisedData(FitData):
     balanced_weights: np.ndarray | None
     targets: Targets
 
-    @property
+    @cached_property
     def labeled_rows(self):
         """ndarray of int: the rows with a label."""
         return np.flatnonzero(self.targets.labeled)
 
-    @property
+    @cached_property
     def counted_labeled_rows(self):
         """ndarray of int: the rows with a label whose class has a positive weight."""
         rows, weights = self.labeled_rows, self.balanced_weights
         return rows if weights is None else rows[weights[rows] > 0]
 
-    @property
+    @cached_property
     def n_labeled(self):
         """float: the number of ``counted_labeled_rows``; one of sample weight 2 is two rows, but a sum of 1 is no single row."""
         rows, weights = self.counted_labeled_rows, self.sample_weight

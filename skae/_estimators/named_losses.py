@@ -4,7 +4,7 @@ import numpy as np
 
 from .._compat import _get_column_indices
 from ..nn.losses import LOSSES
-from ..nn.scaling import ColumnScales, no_scaling
+from ..nn.scaling import ColumnScales
 
 
 def named_losses(loss, X, frame, parameter):
@@ -45,10 +45,8 @@ def named_losses(loss, X, frame, parameter):
     return pairs
 
 
-def scaling_for_named(pairs, stats, standardize):
-    """Return the ``Scaling`` for named losses: gaussian columns are standardized, others already have their range."""
-    if not standardize:
-        return no_scaling(len(stats.mean))
+def scales_for_named(pairs, stats, standardize):
+    """Return the ``ColumnScales`` for named losses: gaussian columns are standardized, others already have their range."""
     gaussian = np.zeros(len(stats.mean), bool)
     for name, columns in pairs:
         gaussian[columns] |= name == "gaussian"
@@ -58,7 +56,7 @@ def scaling_for_named(pairs, stats, standardize):
         shared = stats.shared_range(gaussian) is not None
     scales = ColumnScales(stats)
     scales.standardize(gaussian, shared=shared)
-    return scales.scaling()
+    return scales
 
 
 def _checked_entry(entry, parameter):

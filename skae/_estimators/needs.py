@@ -65,20 +65,20 @@ def warn_of_unused(estimator):
     If several apply to a parameter, the warning names the first; if the user has turned that off, there is none.
     """
     changed = changed_parameters(estimator)
-    turned_off = {
-        name
-        for name, value in changed.items()
-        if value is None or (isinstance(value, (Real, np.bool_)) and value == 0)
-    }
-    needs = [need for each in type(estimator).__mro__ for need in vars(each).get("_needs", ())]
-    for names, others, needed, is_there in needs:
-        if changed.keys().isdisjoint(names.split()) or is_there(estimator):
-            continue
-        unused = [f"{name}={changed.pop(name)!r}" for name in names.split() if name in changed]
-        if turned_off.intersection(others.split()):
-            continue
-        verb = "has no effect: it needs" if len(unused) == 1 else "have no effect: they need"
-        warn(f"{', '.join(unused)} of {type(estimator).__name__} {verb} {needed}.")
+    untold = changed.copy()
+    for cls in type(estimator).__mro__:
+        for names, others, needed, is_there in vars(cls).get("_needs", ()):
+            if untold.keys().isdisjoint(names.split()) or is_there(estimator):
+                continue
+            unused = [f"{name}={untold.pop(name)!r}" for name in names.split() if name in untold]
+            if any(_is_off(changed[other]) for other in others.split() if other in changed):
+                continue
+            verb = "has no effect: it needs" if len(unused) == 1 else "have no effect: they need"
+            warn(f"{', '.join(unused)} of {type(estimator).__name__} {verb} {needed}.")
+
+
+def _is_off(value):
+    return value is None or (isinstance(value, (Real, np.bool_)) and value == 0)
 
 
 def warn_of_argument(given, needed):

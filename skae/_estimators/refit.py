@@ -3,11 +3,13 @@
 A class takes these functions as methods: ``_train_twice, _train_for = train_twice, train_for``.
 """
 
+from functools import partial
+
 import numpy as np
 
 from ..nn.scaling import unscaled
 from ..training.loop import TrainingState
-from ..training.solvers import is_full_batch
+from ..training.solvers import SCHEDULES, is_full_batch
 from .callbacks import Callbacks, is_reporting
 
 
@@ -41,10 +43,9 @@ def train_twice(self, problem, state):
 
 def train_for(self, problem, state, n_epochs):
     """Minimize ``problem`` from ``state`` on all rows, for the first ``n_epochs`` of a training."""
-    usual = range(self._n_epochs(problem))
     checkpoint, stored = self._checkpoint(problem, state, ".refit")
     if stored is not None and stored.n_epochs <= n_epochs:
         state = stored
     observers = [] if checkpoint is None else [checkpoint]
-    schedule = self._schedule(usual)
+    schedule = partial(SCHEDULES[self.learning_rate], range(self._n_epochs(problem)))
     self._train_on_all_rows(problem, state, n_epochs, schedule=schedule, observers=observers)

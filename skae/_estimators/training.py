@@ -3,6 +3,7 @@
 import os
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar, Literal
 
@@ -17,7 +18,7 @@ from ..nn.scaling import unscaled
 from ..training.checkpoint import Checkpoint
 from ..training.full_batch import minimize_full_batch
 from ..training.loop import Stopping, TrainingState, Verbose, minimize
-from ..training.solvers import LBFGS, SCHEDULES, SOLVERS, auto_epochs, idle_steps
+from ..training.solvers import LBFGS, SCHEDULES, SOLVERS, auto_epochs, checked_solver, idle_steps
 from .callbacks import Callbacks
 from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
@@ -125,11 +126,8 @@ class TrainedModel(CallbackSupportMixin):
 
     def _make_solver(self):
         """Return the solver that the parameters name."""
-        if isinstance(self.solver, type):
-            raise TypeError(
-                f"solver={self.solver!r} is a class: give an instance of it, {self.solver.__name__}()."
-            )
-        return SOLVERS[self.solver]() if isinstance(self.solver, str) else self.solver
+        solver = self.solver
+        return SOLVERS[solver]() if isinstance(solver, str) else checked_solver(solver)
 
     def _step_size(self):
         """Return the initial step size."""
@@ -212,8 +210,13 @@ class TrainedModel(CallbackSupportMixin):
         observers = [*problem.observers, *reporters, *checkpoints, *callbacks]
         # 3. Training.
         solver = problem.solver or self._make_solver()
-        with SetAtEnd(state, set_state), moved_problem(self, problem, state, solver) as moved:
-            self._minimize(moved, state, solver, epochs, observers)
+        try:
+            with moved_problem(self, problem, state, solver) as moved:
+                self._minimize(moved, state, solver, epochs, observers)
+        finally:
+            if state.best_params is not None:
+                state.params, state.best_params = state.best_params, None
+            set_state(state)
         for each in callbacks:
             each.close()
         # 4. What remains to be written, printed and warned of.
@@ -250,12 +253,15 @@ class TrainedModel(CallbackSupportMixin):
         solver = problem.solver or self._make_solver()
         observers = [*problem.observers, *self._reporters(problem.rows), *observers]
         options = {"max_epochs": max_epochs, "schedule": schedule, "observers": observers}
-        with SetAtEnd(state, self._set_state), moved_problem(self, problem, state, solver) as moved:
-            self._take_steps(moved, state, solver, moved.rows, stopping=None, **options)
+        try:
+            with moved_problem(self, problem, state, solver) as moved:
+                self._take_steps(moved, state, solver, moved.rows, stopping=None, **options)
+        finally:
+            self._set_state(state)
 
     def _take_steps(self, problem, state, solver, rows, **options):
         """Minimize ``problem`` over ``rows`` by minibatch steps, with ``options`` of :func:`minimize`."""
-        batches = problem.training_batches(rows, self.batch_size, shuffle=self.shuffle)
+        batches = problem.batches(rows, self.batch_size, by_steps=True, shuffle=self.shuffle)
         options["learning_rate"] = self._step_size()
         minimize(problem.objective, state, solver, batches, **options)
 
@@ -279,7 +285,7 @@ class TrainedModel(CallbackSupportMixin):
         stopping = self._stopping(problem, held_out, state.seed)
         options = {"max_epochs": epochs.stop, "stopping": stopping, "observers": observers}
         if not isinstance(solver, LBFGS):
-            schedule = self._schedule(epochs)
+            schedule = partial(SCHEDULES[self.learning_rate], epochs)
             self._take_steps(problem, state, solver, rows, schedule=schedule, **options)
             return
         if held_out is None:  # L-BFGS tests the convergence of the training loss itself
@@ -306,11 +312,6 @@ class TrainedModel(CallbackSupportMixin):
             return self.max_iter
         return auto_epochs(self.solver, problem.n_rows, self.batch_size, problem.more_steps)
 
-    def _schedule(self, epochs):
-        """Return the factor of ``learning_rate_init`` as a function of the epochs so far, in a fit of ``epochs``."""
-        factor = SCHEDULES[self.learning_rate]
-        return lambda epoch: factor(1 - (epochs.stop - epoch) / len(epochs))
-
     def _set_state(self, state):
         """Set the fitted attributes: the parameters and the history in ``state``."""
         self._state = state.to_dict()
@@ -328,22 +329,3 @@ class TrainedModel(CallbackSupportMixin):
         if self._as_part.name is not None:
             name = f"{self._as_part.name}: {name}"
         return [Verbose(name, len(rows), int(self.verbose), max_epochs)]
-
-
-class SetAtEnd:
-    """Call ``set_state(state)``, with the best parameters in ``state``, when the block ends, also by an error.
-
-    It is a class for the reason that :class:`~skae._estimators.fitting.unchanged_on_error` is one.
-    """
-
-    def __init__(self, state, set_state):
-        self._state, self._set_state = state, set_state
-
-    def __enter__(self):
-        pass
-
-    def __exit__(self, *_):
-        state = self._state
-        if state.best_params is not None:
-            state.params, state.best_params = state.best_params, None
-        self._set_state(state)

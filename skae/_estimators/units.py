@@ -18,7 +18,7 @@ from .fit_warnings import (
     warn_of_rounded,
     warn_of_scales,
 )
-from .named_losses import named_losses, scaling_for_named
+from .named_losses import named_losses, scales_for_named
 
 _ROWS = 1024  # rows from which a mean is estimated
 _PIXELS = 32  # fewer columns on one scale are not an image
@@ -182,20 +182,20 @@ def make_units(
         warn_of_far_values(X, stats, names)
         warn_of_rounded(X, stats, names)
     # Losses and scales of the columns; the rest follows from them.
-    named, variance = None, 1.0
+    named, variance, n_varying = None, 1.0, int(stats.varies.sum())
     if loss == "auto":
-        many_units = code is not None and code.enlarge and code.n_units > stats.varies.sum()
-        binary_as_real = standardize and many_units
-        pairs, scaling = _automatic_losses(X, stats, standardize, machine, binary_as_real)
+        many_units = code is not None and code.enlarge and code.n_units > n_varying
+        pairs, scales = _automatic_losses(X, stats, standardize, machine, many_units)
     else:
         pairs = named_losses(loss, X, data.frame, parameter)
-        scaling = scaling_for_named(pairs, stats, standardize)
+        scales = scales_for_named(pairs, stats, standardize) if standardize else None
         named = Reconstruction([LOSSES[name](columns) for name, columns in pairs], parameter)
     if standardize and code is not None:
-        beside_groups = "multinomial" in dict(pairs)
-        variance = code.variance_of_inputs(scaling.n_inputs, stats.count, beside_groups)
-        gaussian = [columns for name, columns in pairs if name == "gaussian"]
-        scaling = scaling.times(variance**0.5, gaussian)
+        variance = code.variance_of_inputs(n_varying, stats.count, "multinomial" in dict(pairs))
+        for name, columns in pairs:
+            if name == "gaussian":
+                scales.enlarge(columns, variance**0.5)
+    scaling = scales.scaling() if standardize else no_scaling(X.shape[1])
     input_loss = _loss_of_inputs(pairs, scaling, parameter)
     means, low, high = scaling.apply(np.stack([stats.mean, stats.low, stats.high]))
     constant_losses, least_loss = _constant_losses(X, pairs, stats, scaling, sample_weight)
@@ -223,10 +223,10 @@ def plain_units(n_features):
     return Units(no_scaling(n_features), loss, None, pairs, np.zeros(n_features), losses)
 
 
-def _automatic_losses(X, stats, standardize, machine, binary_as_real):
-    """Return (loss, columns) pairs that suit X, and the scaling.
+def _automatic_losses(X, stats, standardize, machine, many_units):
+    """Return (loss, columns) pairs that suit X, and the ``ColumnScales``, or None without ``standardize``.
 
-    With ``binary_as_real``, 0/1 columns outside of one-hot groups are gaussian and standardized.
+    Below ``many_units``, 0/1 columns outside of one-hot groups are gaussian, so that they can be standardized.
     """
     # 1. The kinds of columns: in a one-hot group, binary, real, or on one scale, as pixels are.
     groups = one_hot_groups(X, stats.zero_one)
@@ -236,7 +236,7 @@ def _automatic_losses(X, stats, standardize, machine, binary_as_real):
     binary, real = _binary_and_real(stats, ungrouped, machine)
     pixels, limits = _on_one_scale(stats, real, binary, standardize, machine)
     binary, real = binary & ~pixels, real & ~pixels
-    if binary_as_real:
+    if standardize and many_units:
         binary, real = np.zeros_like(binary), real | binary
     # 2. Their losses. Pixels that are nearly binary count as probabilities of ones.
     nearly_binary = pixels.sum() >= _PIXELS and stats.nearly_binary(pixels, *limits)
@@ -248,14 +248,14 @@ def _automatic_losses(X, stats, standardize, machine, binary_as_real):
             pairs.append((name, np.flatnonzero(chosen)))
     # 3. Their scales.
     if not standardize:
-        return pairs, no_scaling(X.shape[1])
+        return pairs, None
     scales = ColumnScales(stats)
     if as_probabilities:
         scales.set_range(pixels, *limits)
     elif pixels.any():
         scales.standardize(pixels, shared=True)
     scales.standardize(real, shared=False)
-    return pairs, scales.scaling()
+    return pairs, scales
 
 
 def _binary_and_real(stats, ungrouped, machine):

@@ -67,17 +67,18 @@ def begin(self, X, sample_weight, *, warm_start=False):
     # 2. How the network sees them.
     if goes_on:
         _check_goes_on(self, self._has_decoder)
+        units, names = self._units, column_names(self, X)
+        # Told once, since calls of partial_fit are many.
+        warned = self._warned_of_drift or warn_of_drift(X, sample_weight, units, names)
+        self._warned_of_drift = units.check(X, names, warns=not warned) or warned
     else:
         units = self._make_units(data)
         if warm_start and self.standardize:
             warn_of_unknown_scale(units)
-        self._set_network(units, self._network_shape(units.scaling.n_inputs))
+        self._units, self._shape = units, self._network_shape(units.scaling.n_inputs)
         self._warned_of_drift = False
-    units, names = self._units, column_names(self, X)
-    if goes_on and not self._warned_of_drift:  # once, since calls of partial_fit are many
-        self._warned_of_drift = warn_of_drift(X, sample_weight, units, names)
-    warns = goes_on and not self._warned_of_drift
-    self._warned_of_drift |= units.check(X, names, warns=warns)
+        if units.named is not None:
+            units.named.check(X, column_names(self, X))
     rows = units.scaling.rows(X)
     # 3. What is minimized, and from where.
     state = self._last_state() if goes_on else self._first_state(rows, sample_weight)
@@ -121,7 +122,7 @@ def layer_training(self, **facts):
 
     def set_fitted(state, params=None, network=None):
         if network is not None:
-            self._set_network(*network)
+            self._units, self._shape = network
         self._set_state(state if params is None else state.restarted(params, self._make_solver()))
 
     return LayerTraining(

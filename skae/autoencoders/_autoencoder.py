@@ -153,9 +153,8 @@ class AutoEncoder(BaseAutoEncoder):
         """
         return Objective(network, units.loss, penalties=weight_decays(self.weight_decay))
 
-    def _make_units(self, data):
-        """Return the ``Units`` in which the network sees the X of ``data``."""
+    def _sigmoid_code(self):
         width, activation = self.layer_shapes()[0]
         # Weights that are large enough to reconstruct many columns by few units would saturate these.
         suits = self.tied_weights and activation == "sigmoid"
-        return super()._make_units(data, SigmoidCode(width, enlarge=False) if suits else None)
+        return SigmoidCode(width, enlarge=False) if suits else None

@@ -201,10 +201,14 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         """
         return self._layer_training(units_parameter="loss", tied=self.tied_weights)
 
-    def _make_units(self, data, code=None):
-        """Return the ``Units`` in which the network sees the X of ``data``; ``code`` is that of ``make_units``."""
+    def _make_units(self, data):
+        """Return the ``Units`` in which the network sees the X of ``data``."""
         options = {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
-        return make_units(self.loss, data, code=code, **options)
+        return make_units(self.loss, data, code=self._sigmoid_code(), **options)
+
+    def _sigmoid_code(self):
+        """Return the ``SigmoidCode`` of the first layer if X is to be scaled to suit it, else None."""
+        return None
 
     def layer_shapes(self):
         """Return width and activation of each layer of the encoder, from the parameters.

@@ -255,16 +255,20 @@ class ContractiveAE(BaseAutoEncoder):
         objective : Objective
             Objective that :mod:`skae.training` minimizes.
         """
+        if not self.tied_weights and (self.contracted == "code" or self.curvature > 0):
+            raise ValueError(
+                "tied_weights=False lets a small encoder and a large decoder make the penalty on the code as small as "
+                "they like: set tied_weights=True, or contracted='reconstruction' and curvature=0."
+            )
         penalties = [self._contraction(network, units), *weight_decays(self.weight_decay)]
         if self.curvature:
             penalties.append(self._curvature(network))
         return Objective(network, units.loss, penalties=penalties)
 
-    def _make_units(self, data):
-        """Return the ``Units`` in which the network sees the X of ``data``."""
+    def _sigmoid_code(self):
         width, activation = self.layer_shapes()[0]
         suits = activation == "sigmoid" and self.contracted == "code"
-        return super()._make_units(data, SigmoidCode(width) if suits else None)
+        return SigmoidCode(width) if suits else None
 
     def _contraction(self, network, units):
         strength = self._strength(network, units, vars(self))
@@ -277,13 +281,11 @@ class ContractiveAE(BaseAutoEncoder):
             return JacobianContraction(
                 strength, network, n_directions=self._directions(network), loss=units.loss
             )
-        self._refuse_untied()
         if network.has_closed_form:
             return Contraction(strength, network.activations[0])
         return JacobianContraction(strength, network, n_directions=self._directions(network))
 
     def _curvature(self, network):
-        self._refuse_untied()
         noise, n_samples = self.curvature_noise, self.n_curvature_samples
         if network.has_closed_form:
             return Curvature(self.curvature, network.activations[0], noise, n_samples)
@@ -301,10 +303,3 @@ class ContractiveAE(BaseAutoEncoder):
         if self.n_directions == "auto":
             return None if network.sizes[0] <= _FEW_FEATURES else 1
         return None if self.n_directions == "all" else self.n_directions
-
-    def _refuse_untied(self):
-        if not self.tied_weights:
-            raise ValueError(
-                "tied_weights=False lets a small encoder and a large decoder make the penalty on the code as small as "
-                "they like: set tied_weights=True, or contracted='reconstruction' and curvature=0."
-            )

@@ -88,6 +88,8 @@ def _expected(precision, z, missing, uncertain=None, weights=None):
         Factors of the covariances.
     """
     filled = np.where(missing, 0.0, z)
+    if not missing.any():
+        return filled
     by_size = np.argsort(missing.sum(axis=1))
     for block in gen_batches(len(z), _BLOCK):
         rows = by_size[block]

@@ -249,7 +249,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         """Return self, fitted with ``params``, the parts of the network's parameter vector."""
         self.n_features_in_ = params[0].shape[1]
         units = plain_units(self.n_features_in_)
-        self._set_network(units, self._network_shape(self.n_features_in_))
+        self._units, self._shape = units, self._network_shape(self.n_features_in_)
         flat = np.concatenate([part.ravel() for part in params])
         self._set_state(self._new_state(flat, *self._seed()))
         return self

@@ -18,7 +18,6 @@ from .._estimators.needs import Need
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import ready_layers
-from .._estimators.training import SetAtEnd
 from .._typing import (
     ArrayLike,
     ClassNamePrefixFeaturesOutMixin,
@@ -317,9 +316,11 @@ class DBM(BoltzmannMachine, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _
             params.encoder_weights[0][...] *= mask
         n_visible = rows.shape[1]
         params.decoder_biases[0][:n_visible] = self._units.base_logits
-        with SetAtEnd(state, self._set_state):
+        try:
             if self.pretraining:
                 pretrain(self.layers_, self._machine, params, rows, data)
+        finally:
+            self._set_state(state)
         objective = self._machine.objective(
             self._units.loss,
             self.n_mean_field_steps,

@@ -12,7 +12,7 @@ from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import column_names, fit_data
 from .._estimators.needs import LEVEL_NEED, SWAP_NEED
 from .._estimators.supervised import NOISE_CONSTRAINTS
-from .._estimators.training import SetAtEnd, TrainedModel
+from .._estimators.training import TrainedModel
 from .._typing import Corruption, NamedLayers, Schedule
 from ._layers import LAYER_CONSTRAINTS, NOISE_ABOVE_NEED, chosen_layers, units_of
 from ._pretraining import layers_in_training, pretrain
@@ -66,6 +66,8 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         Return the ``Callbacks`` of the fit, which are to be closed after ``n_more`` trainings.
         """
         layers = self._layers_in_training(state, data, n_more)
-        with SetAtEnd(state, self._set_state):
+        try:
             pretrain(self, layers)
+        finally:
+            self._set_state(state)
         return layers.callbacks

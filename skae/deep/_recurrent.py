@@ -177,7 +177,7 @@ class RecurrentAE(BaseStack):
                 raise ValueError(f"RecurrentAE needs two layers or more; got {len(widths)}.")
             sizes = (units.scaling.n_inputs, *widths)
             shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
-            self._set_network(units, shape)
+            self._units, self._shape = units, shape
             self._learn(data, units)
         return self
 

@@ -239,7 +239,7 @@ class StackedAE(BaseStack):
             "decoder": "untied",
             "downward": None if self.fine_tune else downward(self.layers_),
         }
-        self._set_network(units, shape)
+        self._units, self._shape = units, shape
         inputs = units.scaling.rows(data.X)
         if self._as_part.name is None:  # else the whole warns
             warn_of_few_directions(inputs, units, type(self).__name__)
@@ -278,7 +278,7 @@ class StackedAE(BaseStack):
         fitted = predictor.model_
         take_columns(self, predictor)
         shape, params = without_output(fitted.network, fitted.flat)
-        self._set_network(fitted.units, shape)
+        self._units, self._shape = fitted.units, shape
         self._state = {
             "params": params,
             "loss_curve": predictor.loss_curve_,

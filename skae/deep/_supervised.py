@@ -19,7 +19,6 @@ from .._estimators.needs import Need
 from .._estimators.parameters import resolved
 from .._estimators.subestimators import fill_layers, ready_layers
 from .._estimators.supervised import BaseSupervised, units_below_outputs
-from .._estimators.training import SetAtEnd
 from .._estimators.unlabeled import (
     RECONSTRUCTION_CONSTRAINTS,
     new_autoencoder,
@@ -160,8 +159,10 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             self._fine_tune(data, state)
             return
         layers = self._layers_in_training(state, data, 1 + self.refit)
-        with SetAtEnd(state, self._set_state):
+        try:
             self._pretrain(layers, data)
+        finally:
+            self._set_state(state)
         self._fine_tune(data, state)
         layers.callbacks.close()
 

@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from .._arrays.namespace import n_values, split_flat
 from .._threads import product
-from .network import FlatLayout
 
 
 def _shrink(u, threshold):
@@ -18,7 +18,14 @@ def _log_threshold(alpha, scale, dtype):
 
 
 class CodeEncoder(ABC):
-    """An encoder f of ``size`` parameters, whose arrays ``parts(params)`` returns."""
+    """An encoder f of ``size`` parameters, whose arrays have these ``shapes``."""
+
+    def __init__(self, *shapes):
+        self._shapes, self.size = shapes, n_values(shapes)
+
+    def parts(self, params):
+        """Return the arrays in the vector ``params``."""
+        return split_flat(params, self._shapes)
 
     def coefficients(self, params):
         """Return the arrays of the formula in the docstring of the class."""
@@ -54,8 +61,8 @@ class Tanh(CodeEncoder):
     """
 
     def __init__(self, n_atoms, n_features, scale=1.0):
-        self.parts = FlatLayout([(n_atoms,), (n_atoms, n_features), (n_atoms,)])
-        self.size, self._scale = self.parts.size, scale
+        super().__init__((n_atoms,), (n_atoms, n_features), (n_atoms,))
+        self._scale = scale
 
     def coefficients(self, params):
         """Return g, K and b."""
@@ -98,8 +105,7 @@ class SoftThreshold(CodeEncoder):
     """f(x) = shrink(K x, exp t): one step of ISTA with learned filters and thresholds."""
 
     def __init__(self, n_atoms, n_features):
-        self.parts = FlatLayout([(n_atoms, n_features), (n_atoms,)])
-        self.size = self.parts.size
+        super().__init__((n_atoms, n_features), (n_atoms,))
 
     def initial(self, dictionary, alpha, ridge):
         """Return the first step of ISTA."""
@@ -136,9 +142,8 @@ class Unrolled(CodeEncoder):
     """``n_steps`` steps h <- shrink(K x + S h, exp t) with learned K, S and t: LISTA (Gregor & LeCun 2010)."""
 
     def __init__(self, n_atoms, n_features, n_steps):
+        super().__init__((n_atoms, n_features), (n_atoms, n_atoms), (n_atoms,))
         self.n_steps = n_steps
-        self.parts = FlatLayout([(n_atoms, n_features), (n_atoms, n_atoms), (n_atoms,)])
-        self.size = self.parts.size
 
     def initial(self, dictionary, alpha, ridge):
         """Return the steps of ISTA."""

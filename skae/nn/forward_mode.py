@@ -8,7 +8,7 @@ import numpy as np
 
 from .._arrays.namespace import empty, empty_like, in_rows, namespace, reshape
 from .._threads import ELEMENT, product, share
-from .activations import Rows
+from .activations import Elementwise, Rows
 from .user_parts import check_derivatives
 
 
@@ -35,7 +35,7 @@ class LayerTangents:
     """
 
     def __init__(self, n_samples, n_rows, width, like):
-        self.outputs, self._memory = (empty((n_rows, width), like) for _ in range(2))
+        self.outputs, self._memory = empty((n_rows, width), like), empty((n_rows, width), like)
         self.delta = empty((n_samples, width), like)
         self.products = self.weights = self.derivatives = None
 
@@ -43,7 +43,7 @@ class LayerTangents:
         """Begin a batch with ``outputs`` of ``layer``, which are multiplied by ``mask`` if there is one."""
         self.weights, is_first = layer.weights, self.derivatives is None
         self.derivatives = layer.activation.derivatives(outputs, 2, self.derivatives)
-        if is_first:
+        if is_first and not isinstance(layer.activation, Elementwise):
             check_derivatives(layer.activation, self.derivatives, outputs, order=2)
         if mask is not None:
             self.derivatives = self.derivatives.masked(mask)

@@ -78,7 +78,7 @@ class JacobianContraction(Penalty):
         layers = params.encoder_layers
         if self.loss is not None:
             layers = [*layers, *params.decoder_layers]
-        workspace = trace.scratch(self, lambda: _Workspace(self, layers, trace))
+        workspace = trace.scratch(self, _Workspace, self, layers, trace)
         tangents = workspace.tangents
         tangents.start(layers, [each.outputs for each in self._records(trace)])
         if self.loss is not None:
@@ -130,7 +130,7 @@ class JacobianCurvature(Penalty):
 
     def __call__(self, params, trace, seed):
         layers = params.encoder_layers
-        workspace = trace.scratch(self, lambda: _ShiftWorkspace(layers, trace, self.directions))
+        workspace = trace.scratch(self, _ShiftWorkspace, layers, trace, self.directions)
         scale = self.strength * self.directions.scale() / self.n_samples
         scale = scalar(scale, workspace.weights)
         multiply_into(trace.sample_weights, scale, workspace.weights)

@@ -191,21 +191,25 @@ class Records:
     ----------
     encoder, decoder : list of LayerRecord
         In the order of the forward pass: up to the code, and down from it.
+    first_row : int
+        Number of the rows that penalties can claim, ``n_claimable``, less those that they have claimed in this batch.
     """
 
-    def __init__(self, encoder, decoder):
+    def __init__(self, encoder, decoder, n_claimable=0):
         self.encoder, self.decoder, self._scratch = encoder, decoder, {}
+        self.first_row = self._n_claimable = n_claimable
 
     def start(self):
         """Clear what the penalties of the last batch left for the backward pass."""
+        self.first_row = self._n_claimable
         for record in self.encoder + self.decoder:
             record.delta_terms, record.weight_terms, record.bias_terms = [], [], []
             record.row_scales = []
 
-    def scratch(self, owner, create):
-        """Return the result of ``create()`` for ``owner``, created at its first call with these records."""
+    def scratch(self, owner, create, *args):
+        """Return the buffers ``create(*args)`` of ``owner``, created at its first call with these records."""
         if owner not in self._scratch:
-            self._scratch[owner] = create()
+            self._scratch[owner] = create(*args)
         return self._scratch[owner]
 
 

@@ -1,32 +1,25 @@
 """Encoder and decoder of any depth over one flat parameter vector, forward and backward on one batch."""
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
 
-from .._arrays.namespace import dense, empty, empty_like, multiply_into, namespace, size
+from .._arrays.namespace import (
+    dense,
+    empty,
+    empty_like,
+    multiply_into,
+    n_values,
+    size,
+    split_flat,
+)
 from .._arrays.products import multiplier
 from .._threads import share
 from .activations import Activation, initial_bound, make_activation
 from .corruption import dropout_mask
 from .layer import DenseLayer, LayerAbove, LayerRecord, Records, WeightRows, add_up
 from .noise import shifted_seed
-
-
-class FlatLayout:
-    """Arrays of the given shapes, one after the other in a flat vector of length ``size``."""
-
-    def __init__(self, shapes):
-        self._shapes = list(shapes)
-        *self._bounds, self.size = np.cumsum([math.prod(shape) for shape in self._shapes]).tolist()
-
-    def __call__(self, flat):
-        """Return views of ``flat``."""
-        bounds, xp = [0, *self._bounds, self.size], namespace(flat)
-        parts = map(flat.__getitem__, map(slice, bounds[:-1], bounds[1:]))
-        return list(map(xp.reshape, parts, self._shapes))
 
 
 @dataclass
@@ -79,12 +72,11 @@ class Network:
             shapes += [(low,) for _, low in upward]
         if decoder == "untied":
             shapes += upward
-        self._layout = FlatLayout(shapes)
-        self.size = self._layout.size
+        self._shapes, self.size = shapes, n_values(shapes)
 
     def views(self, flat):
         """Return the ``Params`` that view ``flat``."""
-        parts = self._layout(flat)
+        parts = split_flat(flat, self._shapes)
         n = self.depth
         weights, biases, decoder_biases = parts[:n], parts[n : 2 * n], parts[2 * n : 3 * n]
         decoder = parts[3 * n :] if self.decoder != "tied" else weights
@@ -232,15 +224,13 @@ class Trace(Records):
     n_samples : int
     like : ndarray
         Array whose library, device and dtype the buffers have.
-    n_claimed : int
+    n_claimable : int
         Number of rows of each layer that penalties can claim.
 
     Attributes
     ----------
     weight_rows : list of WeightRows
         From the input to the code.
-    first_row : int
-        Number of rows on top of ``weight_rows`` that no penalty has claimed in this batch.
     inputs, codes, logits : ndarray
     sample_weights, losses : ndarray of shape (n_samples,)
         Weight of each sample in the mean, and its loss.
@@ -248,30 +238,25 @@ class Trace(Records):
         Set by the objective for its penalties: the batch, its rows without noise, and the source of random numbers.
     """
 
-    def __init__(self, network, n_samples, like, n_claimed):
+    def __init__(self, network, n_samples, like, n_claimable):
         sizes, decoder = network.sizes, network.decoder
-        self.n_samples, self._n_claimed, self.first_row = n_samples, n_claimed, n_claimed
-        end_of_encoder = n_claimed + n_samples
+        self.n_samples = n_samples
+        end_of_encoder = n_claimable + n_samples
         n_rows = end_of_encoder + (n_samples if decoder else 0)
         self.weight_rows, upward, downward = [], [], []
         for low, high in zip(sizes, sizes[1:]):
             rows = WeightRows(empty((n_rows, high), like), empty((n_rows, low), like))
             self.weight_rows.append(rows)
-            upward.append(rows.take(n_claimed, end_of_encoder))
+            upward.append(rows.take(n_claimable, end_of_encoder))
             if decoder:
                 downward.append(rows.take(end_of_encoder))
         self.inputs = upward[0].lower
         self.codes = downward[-1].upper if decoder else empty_like(upward[-1].upper)
         encoder = _encoder_records(upward, self.codes, network.dropout > 0)
-        super().__init__(encoder, _decoder_records(downward))
+        super().__init__(encoder, _decoder_records(downward), n_claimable)
         self.logits = self.decoder[-1].outputs if decoder else self.codes
         self.sample_weights, self.losses = empty(n_samples, like), empty(n_samples, like)
         self.batch = self.clean = self.rng = None
-
-    def start(self):
-        """Clear what the penalties of the last batch left for the backward pass."""
-        super().start()
-        self.first_row = self._n_claimed
 
     def claim(self, n_rows):
         """Return ``n_rows`` of the ``WeightRows`` of each layer, for one penalty in this batch."""

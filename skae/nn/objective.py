@@ -18,7 +18,7 @@ from .._protocols import TrainingObjective
 from .._threads import ELEMENT, share
 from .corruption import Noise
 from .noise import draw_seeds
-from .user_parts import check_activations, check_parts, checked_corruption, checked_penalty
+from .user_parts import check_parts, checked_parts
 
 
 class Objective(TrainingObjective):
@@ -80,7 +80,8 @@ class Objective(TrainingObjective):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
         corruption, penalties = self.corruption, self.penalties
         if self._is_new:
-            corruption, penalties = self._checked(flat)
+            corruption, penalties = checked_parts(self, flat)
+            self._is_new = False
         params, gradients = self._views(flat, grad)
         trace, target, cell_weights = self._workspace(len(batch), flat)
         trace.start()
@@ -116,14 +117,6 @@ class Objective(TrainingObjective):
     def largest_cell_weight(self):
         """float: largest factor on the loss of a cell."""
         return 1.0 if self.emphasis is None else max(self.emphasis)
-
-    def _checked(self, flat):
-        """Return corruption and penalties such that their first calls check them; check the activations."""
-        self._is_new, penalties = False, self.penalties
-        if is_numpy(flat):
-            check_activations(self.network, flat.dtype)
-            penalties = [checked_penalty(each, flat) for each in penalties]
-        return checked_corruption(self.corruption), penalties
 
     def _views(self, flat, grad):
         """Return the views of both vectors, which are mostly the same arrays as in the last step."""

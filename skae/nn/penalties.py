@@ -98,7 +98,7 @@ class ActivitySparsity(Penalty):
         eps = np.finfo(codes.dtype).eps
         activity = np.clip(trace.sample_weights @ codes / trace.sample_weights.sum(), eps, 1 - eps)
         gradients = self.strength * (activity - p) / (activity * (1 - activity))
-        delta = trace.scratch(self, lambda: np.empty_like(codes))
+        delta = trace.scratch(self, np.empty_like, codes)
         np.multiply(codes, 1 - codes, out=delta)
         delta *= trace.sample_weights[:, np.newaxis] * gradients / trace.sample_weights.sum()
         trace.encoder[-1].delta_terms.append(delta)
@@ -115,7 +115,7 @@ class Contraction(Penalty):
 
     def __call__(self, params, trace, seed):
         weights = params.encoder_weights[0]
-        workspace = trace.scratch(self, lambda: _OneLayerWorkspace(trace))
+        workspace = trace.scratch(self, _OneLayerWorkspace, trace)
         workspace.start(trace, self.strength)
 
         def work(units):
@@ -150,13 +150,12 @@ class Curvature(Penalty):
 
     def __call__(self, params, trace, seed):
         weights, bias = params.encoder_weights[0], params.encoder_biases[0]
-        workspace = trace.scratch(self, lambda: _OneLayerWorkspace(trace))
+        workspace = trace.scratch(self, _OneLayerWorkspace, trace)
         workspace.start(trace, self.strength / self.n_samples)
         squared_row_norms(weights, workspace.row_norms)
         workspace.delta[...], workspace.row_scales[...] = 0, 0
-        draws = trace.scratch(
-            (self, "draws"), lambda: _DrawWorkspace(trace, weights, self.n_samples)
-        )
+        owner = self, "draws"
+        draws = trace.scratch(owner, _DrawWorkspace, trace, weights, self.n_samples)
         layer, record = DenseLayer(weights, bias, self.activation), trace.encoder[0]
         for number, gradient in enumerate(draws.gradients):
             self.shift(trace.inputs, shifted_seed(seed, number), draws.shifted)

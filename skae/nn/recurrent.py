@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from .._arrays.namespace import n_values, split_flat
 from .._kernels.contraction import add_scaled_rows
 from .._threads import product
 from .activations import initial_bound, make_activation
 from .layer import DenseLayer, LayerRecord, Records
-from .network import FlatLayout, Network, Params
+from .network import Network, Params
 
 
 class RecurrentNetwork:
@@ -31,12 +32,12 @@ class RecurrentNetwork:
         self.depth = len(self.sizes) - 1
         self.activations = [make_activation(name) for name in activation]
         weights = list(zip(self.sizes[1:], self.sizes[:-1]))
-        self._layout = FlatLayout([*weights, *[(high,) for high, _ in weights], self.sizes[:1]])
-        self.size = self._layout.size
+        self._shapes = [*weights, *[(high,) for high, _ in weights], self.sizes[:1]]
+        self.size = n_values(self._shapes)
 
     def views(self, flat):
         """Return the ``Params`` that view ``flat``; there is one decoder bias, that of the output."""
-        parts = self._layout(flat)
+        parts = split_flat(flat, self._shapes)
         weights, biases = parts[: self.depth], parts[self.depth : 2 * self.depth]
         output_bias = parts[2 * self.depth :]
         matrices = [each.T for each in weights]

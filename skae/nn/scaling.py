@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from .._arrays.namespace import dense, dtype_name, in_rows, is_numpy, like, namespace
+from .._arrays.namespace import (
+    dense,
+    dtype_name,
+    in_rows,
+    is_numpy,
+    like,
+    like_in_dtype,
+    namespace,
+)
 from .._arrays.powers import power_of_two, root_mean_square
 from .layer import LinearLayer
 from .linear_maps import ProductMap
@@ -21,16 +29,10 @@ class Scaling:
     def __init__(self, center, scale, varies):
         self.center, self.scale, self.varies = center, scale, varies
         self.columns = None if varies.all() else np.flatnonzero(varies)
-        self.moves = bool((center[varies] != 0).any() or (scale[varies] != 1).any())
+        self._center, self._scale = center[varies], scale[varies]  # of the inputs
+        self.moves = bool((self._center != 0).any() or (self._scale != 1).any())
         self.identity = self.columns is None and not self.moves  # whether z = x
         self.n_features, self.n_inputs = len(varies), int(varies.sum())
-
-    def times(self, factor, chosen):
-        """Return the map to ``factor`` times z in the columns of ``chosen``, a list of arrays."""
-        scale = self.scale.copy()
-        for columns in chosen:
-            scale[columns[self.varies[columns]]] /= factor
-        return Scaling(self.center, scale, self.varies)
 
     def rows(self, X):
         """Return the inputs for X, an ndarray or CSR matrix, which are scaled when rows are taken."""
@@ -43,9 +45,8 @@ class Scaling:
         if self.columns is not None:
             x = namespace(x).take(x, like(self.columns, x), axis=-1)
         if self.moves:
-            center, scale = self._varying(x)
-            x = x - center
-            x /= scale
+            x = x - like_in_dtype(self._center, x)
+            x /= like_in_dtype(self._scale, x)
         return in_rows(x)
 
     def invert(self, z):
@@ -53,28 +54,27 @@ class Scaling:
         if self.identity:
             return z
         if self.moves:
-            center, scale = self._varying(z)
-            z = z * scale
-            z += center
+            z = z * like_in_dtype(self._scale, z)
+            z += like_in_dtype(self._center, z)
         return self._widened(z, self.center)
 
     def apply_difference(self, x):
         """Return the difference of two rows of z, from that of their rows of x."""
         if self.identity:
             return x
-        return x[..., self.varies] / self._varying(x)[1]
+        return x[..., self.varies] / like_in_dtype(self._scale, x)
 
     def invert_difference(self, z):
         """Return the difference of two rows of X, from that of their rows of z; constant columns have 0."""
         if self.identity:
             return z
-        return self._widened(z * self._varying(z)[1], 0)
+        return self._widened(z * like_in_dtype(self._scale, z), 0)
 
     def derivatives(self, by_z):
         """Return derivatives by x from those by z, along the last axis."""
         if self.identity:
             return by_z
-        return self._widened(by_z / self._varying(by_z)[1], 0)
+        return self._widened(by_z / like_in_dtype(self._scale, by_z), 0)
 
     def linear_map(self, by_z):
         """Return the ``ProductMap`` that takes differences of x, from one that takes differences of z."""
@@ -87,15 +87,6 @@ class Scaling:
     def widened(self, by_input, fill=0):
         """Return a value for each column of X, from one for each input: ``fill`` in constant columns."""
         return by_input if self.columns is None else self._widened(by_input, fill)
-
-    def _varying(self, x):
-        """Return center and scale of the columns that vary, in the library, device and dtype of ``x``."""
-        center, scale = self.center, self.scale
-        if self.columns is not None:
-            center, scale = center[self.columns], scale[self.columns]
-        dtype = x.dtype if is_numpy(x) else dtype_name(x)  # a name takes longer
-        center, scale = center.astype(dtype, copy=False), scale.astype(dtype, copy=False)
-        return like(center, x), like(scale, x)
 
     def _widened(self, z, fill):
         if self.columns is None:
@@ -151,6 +142,10 @@ class ColumnScales:
         self._scale[chosen] = np.round(deviation / unit) * unit
         unit = np.maximum(unit, np.spacing(np.abs(mean)))  # the quotient may overflow
         self._center[chosen] = np.round(mean / unit) * unit
+
+    def enlarge(self, columns, factor):
+        """Let the inputs of ``columns`` be ``factor`` times as large."""
+        self._scale[columns] /= factor
 
     def scaling(self):
         """Return the ``Scaling``, which leaves out columns that are constant."""

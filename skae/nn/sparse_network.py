@@ -5,9 +5,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from .._arrays.namespace import n_values, split_flat
 from .._threads import product
 from .layer import DenseLayer
-from .network import FlatLayout, Network, Params
+from .network import Network, Params
 from .sparse_units import SPARSE_TRAININGS
 
 
@@ -39,12 +40,12 @@ class SparseNetwork(Network):
         # The activation for initial weights; the fitted one may have thresholds.
         super().__init__(sizes, "relu", decoder="untied")
         (low, high), n_thresholds = sizes, self.training.n_thresholds
-        self._layout = FlatLayout([(high, low), (high, low), (high,), (low,), (n_thresholds,)])
-        self.size = self._layout.size
+        self._shapes = [(high, low), (high, low), (high,), (low,), (n_thresholds,)]
+        self.size = n_values(self._shapes)
 
     def parts(self, flat):
         """Return the atoms, the encoder's weights and bias, the decoder's bias and the thresholds in ``flat``."""
-        return self._layout(flat)
+        return split_flat(flat, self._shapes)
 
     def views(self, flat):
         """Return the ``SparseParams`` that view ``flat``."""

@@ -105,7 +105,7 @@ class TangentPropagation(Penalty):
 
         The backward pass of the network takes that array, and ``delta`` of each hidden layer's ``LayerTangents``.
         """
-        memory = trace.scratch(self, lambda: PassMemory(trace, self.n_rows(trace.n_samples)))
+        memory = trace.scratch(self, PassMemory, trace, self.n_rows(trace.n_samples))
         at_logits = zeros_like(trace.logits)
         for tangents, layer, record in zip(memory.layers, params.encoder_layers, trace.encoder):
             tangents.start(layer, record.outputs, record.mask)

@@ -16,6 +16,22 @@ from .losses import Reconstruction
 from .penalties import Penalty
 
 
+def checked_parts(objective, flat):
+    """Return corruption and penalties of an ``Objective``, such that their first calls check them; check its activations.
+
+    ``flat`` is the vector of the network's parameters. Parts of the package are not checked.
+    """
+    corruption, penalties = objective.corruption, objective.penalties
+    if corruption is not None and not isinstance(corruption, Noise):
+        corruption = checked_corruption(corruption)
+    if is_numpy(flat):
+        check_activations(objective.network, flat.dtype)
+        penalties = [
+            each if each.can_be_captured else checked_penalty(each, flat) for each in penalties
+        ]
+    return corruption, penalties
+
+
 def check_activations(network, dtype):
     """Raise unless the activations of ``network`` do what :class:`~skae.nn.activations.Activation` says."""
     for activation, width in zip(network.activations, network.sizes[1:]):
@@ -148,8 +164,6 @@ def checked_penalty(penalty, flat):
 
     It must not change the parameters ``flat``.
     """
-    if penalty.can_be_captured:
-        return penalty
     name = f"The penalty {type(penalty).__name__}"
     _check_signature(penalty, name, "penalty(params, trace, seed)", 3)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .._arrays.namespace import all_finite, copy, empty_like, host_copy, is_array
+from .._arrays.namespace import all_finite, copy, empty_like, host_copy
 from .._protocols import Observer, TakesNoRate
 from .._warnings import warn
 
@@ -36,16 +36,6 @@ class TrainingState:
     converged: bool = False
     extra: dict = field(default_factory=dict)
 
-    def __post_init__(self):
-        named = isinstance(self.solver, dict) and {*map(type, self.solver)} <= {str}
-        values = self.solver.values() if named else [None]
-        if not all(map(is_array, values)) or any(map(np.isscalar, values)):
-            found = dict(zip(self.solver, map(type, values))) if named else self.solver
-            raise TypeError(
-                "start of the solver must return a dict of arrays by name, such as {'velocity': np.zeros_like(params)}, "
-                f"which step changes in place; got {found!r}."
-            )
-
     @property
     def n_epochs(self):
         """Number of whole epochs so far."""
@@ -57,11 +47,16 @@ class TrainingState:
 
     def to_dict(self):
         """Return copies as a flat dict of arrays of numpy, numbers and lists."""
-        plain = {name: getattr(self, name) for name in ("seed", "best", "n_stale", "converged")}
-        plain["loss_curve"] = list(self.loss_curve)
-        plain["validation_curve"] = list(self.validation_curve)
-        plain["rng"] = self.rng.bit_generator.state
-        plain["params"] = host_copy(self.params)
+        plain = {
+            "seed": self.seed,
+            "best": self.best,
+            "n_stale": self.n_stale,
+            "converged": self.converged,
+            "loss_curve": list(self.loss_curve),
+            "validation_curve": list(self.validation_curve),
+            "rng": self.rng.bit_generator.state,
+            "params": host_copy(self.params),
+        }
         if self.best_params is not None:
             plain["best_params"] = host_copy(self.best_params)
         for name, value in self.solver.items():
@@ -188,7 +183,6 @@ def minimize(
         for observer in observers:
             observer.epoch_begin(state)
         total, batch = steps.epoch(rate, last_finite.keep)
-        last_finite.check_names(state.solver)
         if not (np.isfinite(total) and _has_finite_arrays(state)):
             last_finite.restore_and_raise()
         state.loss_curve.append(total / n_rows)
@@ -247,14 +241,6 @@ class _LastFinite:
         self._params[...] = state.params
         for name, value in state.solver.items():
             self._solver_state[name][...] = value
-
-    def check_names(self, solver_state):
-        """Raise if steps have added arrays to the state of the solver, or removed some."""
-        if solver_state.keys() != self._solver_state.keys():
-            raise ValueError(
-                "step of the solver must change the arrays that start returned, and not add or remove any: there were "
-                f"{list(self._solver_state)}, and are {list(solver_state)}."
-            )
 
     def restore_and_raise(self):
         """Restore the state, and raise ``DivergenceError``."""

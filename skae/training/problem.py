@@ -103,20 +103,16 @@ class Problem:
         other.X = like(dense(rows), prototype)
         return other
 
-    def batches(self, rows, batch_size, *, equal_noise=False):
-        """Return ``rows`` in minibatches for the mean of an objective at fixed parameters."""
-        return self._batches(Batches, rows, batch_size, by_steps=False, equal_noise=equal_noise)
+    def batches(self, rows, batch_size, *, by_steps=False, **options):
+        """Return ``rows`` in minibatches, or their counterpart in other processes.
 
-    def training_batches(self, rows, batch_size, *, shuffle):
-        """Return ``rows`` in minibatches for the steps of a training."""
-        if self.unlabeled_per_labeled is None:
-            return self._batches(Batches, rows, batch_size, by_steps=True, shuffle=shuffle)
-        n_unlabeled = round(self.unlabeled_per_labeled * self.labeled[rows].sum())
-        options = {"shuffle": shuffle, "labeled": self.labeled, "n_unlabeled": n_unlabeled}
-        return self._batches(Mixture, rows, batch_size, by_steps=True, **options)
-
-    def _batches(self, Kind, rows, batch_size, *, by_steps, **options):
-        """Return ``rows`` as a ``Kind`` of batches, or their counterpart in other processes."""
+        They are for the mean of an objective at fixed parameters or, with ``by_steps``, for the steps of a training.
+        ``options`` are those of :class:`~skae.training.batches.Batches`.
+        """
+        Kind = Batches
+        if by_steps and self.unlabeled_per_labeled is not None:
+            Kind, options["labeled"] = Mixture, self.labeled
+            options["n_unlabeled"] = round(self.unlabeled_per_labeled * self.labeled[rows].sum())
         batches = Kind(
             self.X,
             self.sample_weight,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays.fusion import run
-from .._arrays.namespace import is_numpy, precision_of, scalar, size, zeros_like
+from .._arrays.namespace import is_array, is_numpy, precision_of, scalar, size, zeros_like
 from .._arrays.updates import adam, corrected, momentum
 from .._protocols import Observer, TakesNoRate
 from .._threads import ELEMENT, share
@@ -203,6 +203,50 @@ class LBFGS(TakesNoRate):
 SOLVERS = {"adam": Adam, "sgd": SGD, "lbfgs": LBFGS}
 
 
+class CheckedSolver:
+    """A ``solver`` that a user has written, with checks of what its ``start`` returns and its ``step`` changes."""
+
+    def __init__(self, solver):
+        self._solver = solver
+
+    def start(self, params):
+        """Return the state before the first step; raise unless it is a dict of arrays."""
+        state = self._solver.start(params)
+        named = isinstance(state, dict) and {*map(type, state)} <= {str}
+        values = state.values() if named else [None]
+        if not all(map(is_array, values)) or any(map(np.isscalar, values)):
+            found = dict(zip(state, map(type, values))) if named else state
+            raise TypeError(
+                "start of the solver must return a dict of arrays by name, such as {'velocity': np.zeros_like(params)}, "
+                f"which step changes in place; got {found!r}."
+            )
+        return state
+
+    def step(self, params, grad, state, learning_rate):
+        """Take a step; raise if it adds arrays to ``state``, or removes some."""
+        names = list(state)
+        self._solver.step(params, grad, state, learning_rate)
+        if state.keys() != set(names):
+            raise ValueError(
+                "step of the solver must change the arrays that start returned, and not add or remove any: there were "
+                f"{names}, and are {list(state)}."
+            )
+
+
+def checked_solver(solver):
+    """Return a solver of the package, or of a class derived from one, as it is, and any other as a ``CheckedSolver``."""
+    if isinstance(solver, type):
+        raise TypeError(
+            f"solver={solver!r} is a class: give an instance of it, {solver.__name__}()."
+        )
+    own = _is_own(solver) or isinstance(solver, tuple(SOLVERS.values()))
+    return solver if own else CheckedSolver(solver)
+
+
+def _is_own(solver):
+    return type(solver).__module__.startswith("skae.")
+
+
 class IdleSteps(Observer):
     """Warn at the end of a training whose steps by a user's ``solver`` have left the parameters as they were."""
 
@@ -230,7 +274,7 @@ def idle_steps(solver, state):
 
     ``solver`` is a parameter of an estimator; None if it has no such parameter.
     """
-    own = solver is None or isinstance(solver, str) or type(solver).__module__.startswith("skae.")
+    own = solver is None or isinstance(solver, str) or _is_own(solver)
     return [] if own else [IdleSteps(solver, state.params)]
 
 
@@ -251,13 +295,17 @@ def auto_epochs(solver, n_rows, batch_size, factor=1.0):
     return int(np.clip(math.ceil(n_steps / math.ceil(n_rows / batch_size)), fewest, factor * most))
 
 
-def constant(fraction):
-    """Return 1, at any fraction ``fraction`` of the training."""
+# Factors of the step size after ``n_epochs``, which has a fraction within an epoch, in a fit of the range ``epochs``.
+
+
+def constant(epochs, n_epochs):
+    """Return 1."""
     return 1.0
 
 
-def cosine(fraction):
-    """Return half a cosine of the fraction ``fraction`` of the training: from 1 to 0 (Loshchilov & Hutter 2017)."""
+def cosine(epochs, n_epochs):
+    """Return half a cosine, from 1 at the first epoch to 0 at the end of the last one (Loshchilov & Hutter 2017)."""
+    fraction = 1 - (epochs.stop - n_epochs) / len(epochs)
     return (1 + math.cos(math.pi * fraction)) / 2
 
 
