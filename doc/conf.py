@@ -67,7 +67,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/(plot|text)_",
-    "ignore_pattern": r"__init__\.py|function_texts\.py|edge_angles\.py",
+    "ignore_pattern": r"__init__\.py|country_texts\.py|edge_angles\.py",
     "subsection_order": [
         f"../examples/{name}"
         for name in ("images", "tables", "text", "generative", "sparse", "large")

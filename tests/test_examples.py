@@ -30,3 +30,11 @@ def test_an_example_needs_what_the_extra_doc_installs(path):
         names += [node.module] if isinstance(node, ast.ImportFrom) else []
         found = {name.split(".")[0] for name in names} - beside - set(sys.stdlib_module_names)
         assert found <= _installed()
+
+
+def test_the_corpus_says_where_it_comes_from():
+    lines = (ROOT / "examples/text/countries.tsv").read_text(encoding="utf-8").splitlines()
+    head = [line for line in lines if line.startswith("#")]
+    assert "Source: " in " ".join(head) and "public domain" in " ".join(head)
+    names, texts = zip(*(line.split("\t") for line in lines[len(head) :]))
+    assert len(set(names)) == len(names) == 255 and min(map(len, texts)) > 100

@@ -42,6 +42,10 @@ BELOW = {
     "images": {"_kernels", "_arrays", "nn", "training", "_estimators"},
     "distributed": {"_arrays", "_estimators", "training", "nn"},
     "datasets": set(),
+    "io": {
+        *("_arrays", "_estimators", "autoencoders", "sparse", "deep", "boltzmann", "images", "nn"),
+        "training",
+    },
 }
 
 

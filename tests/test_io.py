@@ -34,8 +34,8 @@ from skae import (
     StackedAE,
 )
 from skae import io as skae_io
-from skae._safetensors import read_arrays, write_arrays
 from skae.images import ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
+from skae.io._safetensors import read_arrays, write_arrays
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
 from skae.training import LBFGS, SGD, Adam
 

@@ -5,17 +5,19 @@ import math
 
 import numpy as np
 
-from ._typing import AnyArray, PathLike
-from .training.files import replacing
+from .._typing import AnyArray, PathLike
+from ..training.files import replacing
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 _NAMES = {np.dtype(value): name for name, value in _DTYPES.items()}
 _MAX_HEADER = 10**7
 
 
-def write_arrays(path: PathLike, arrays: dict[str, AnyArray]) -> None:
-    """Write a dict of arrays of floats, in one move."""
-    header, place = {}, 0
+def write_arrays(
+    path: PathLike, arrays: dict[str, AnyArray], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a dict of arrays of floats, and a dict of texts, in one move."""
+    header, place = {} if metadata is None else {"__metadata__": metadata}, 0
     for name, array in arrays.items():
         end = place + array.nbytes
         kind = _NAMES[array.dtype.newbyteorder("<")]
@@ -30,7 +32,12 @@ def write_arrays(path: PathLike, arrays: dict[str, AnyArray]) -> None:
 
 
 def read_arrays(path: PathLike) -> dict[str, AnyArray]:
-    """Return the arrays in a file, by name.
+    """Return the arrays in a file, by name; see :func:`read_file`."""
+    return read_file(path)[0]
+
+
+def read_file(path: PathLike) -> tuple[dict[str, AnyArray], dict[str, str]]:
+    """Return the arrays and the texts in a file, by name.
 
     Raises
     ------
@@ -46,8 +53,9 @@ def read_arrays(path: PathLike) -> dict[str, AnyArray]:
         )
     try:
         header = json.loads(content[8 : 8 + size])
-        entries = {name: each for name, each in header.items() if name != "__metadata__"}
-        return {name: _array(content[8 + size :], **each) for name, each in entries.items()}
+        metadata = dict(header.pop("__metadata__", {}))
+        arrays = {name: _array(content[8 + size :], **each) for name, each in header.items()}
+        return arrays, metadata
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} cannot be read as a safetensors file: {error!r}") from error
 
