@@ -2,8 +2,9 @@
 
 PyTorch uses the fitted parameters of skae and computes the same float32 features: filters as a convolution or as a
 product with unfolded patches, means and deviations of patches as box averages, the triangle or the threshold, and the
-means of quadrants. The fastest method and batch size of several are used. Both take turns. The fraction of sgemm counts
-only products of patches with filters (and with the whitening, for the triangle).
+means of quadrants. The fastest method and batch size of several are used. Both take turns. The fractions of sgemm count
+only products of patches with filters (and with the whitening, for the triangle). The first is of the rate of large
+square matrices, the second of that of the product for one image, which has few columns to sum over.
 
     python benchmarks/bench_images.py [--data DIR] [--images 10000] [--threads 2] [--repeats 3] [--cpu]
 
@@ -22,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from skae.images import ConvolutionalFeatures
 
 N_FILTERS, SIDE = 1600, 6
+POSITIONS = (33 - SIDE) ** 2  # of a patch in an image
 BATCHES = 1, 4, 16
 
 
@@ -98,11 +100,16 @@ def quadrants(maps):
     ]
 
 
-def sgemm_rate(threads, clock):
-    """Return GFLOP/s of a large product."""
-    A = np.random.default_rng(0).standard_normal((3000, 3000)).astype(np.float32)
+def sgemm_rate(clock, threads, n_rows, n_inner, n_columns):
+    """Return GFLOP/s of products of this shape, each by ``threads`` threads."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((n_rows, n_inner)).astype(np.float32)
+    B = rng.standard_normal((n_inner, n_columns)).astype(np.float32)
+    out = np.empty((n_rows, n_columns), np.float32)
+    flop = 2 * n_rows * n_inner * n_columns
     with threadpool_limits(threads):
-        return 2 * 3000**3 / min(seconds(clock, np.matmul, A, A) for _ in range(5)) / 1e9
+        times = [seconds(clock, np.matmul, A, B, out) for _ in range(max(int(5e10 / flop), 3))]
+    return flop / min(times) / 1e9
 
 
 def seconds(clock, function, *arguments):
@@ -110,6 +117,37 @@ def seconds(clock, function, *arguments):
     start = clock()
     function(*arguments)
     return clock() - start
+
+
+def compare(encoder, X, threads, repeats, clock):
+    """Print the rates of a stage with this encoder."""
+    features = ConvolutionalFeatures(
+        N_FILTERS, dictionary="patches", encoder=encoder, random_state=0
+    )
+    features.set_params(n_jobs=threads, n_patches=20_000).fit(X)
+    peer, few = TorchFeatures(features), X[:64]
+    ours = features.transform(few)
+    difference = np.abs(ours - peer(few, "unfold", 4)).max() / ours.max()
+    ways = [(name, size) for name in ("unfold", "convolution") for size in BATCHES]
+    way = min((min(seconds(clock, peer, few, *each) for _ in range(3)), each) for each in ways)[1]
+    # The 1 at the end of each patch is for what the whitening subtracts.
+    shape = POSITIONS, 3 * SIDE**2 + 1, N_FILTERS + (3 * SIDE**2 if encoder == "triangle" else 0)
+    rates = {"large": [], "same": [], "skae": [], "PyTorch": []}
+    for _ in range(repeats):
+        rates["large"].append(sgemm_rate(clock, threads, 3000, 3000, 3000))
+        # Each thread has images of its own.
+        rates["same"].append(threads * sgemm_rate(clock, 1, *shape))
+        rates["skae"].append(len(X) / seconds(clock, features.transform, X))
+        rates["PyTorch"].append(len(X) / seconds(clock, peer, X, *way))
+    large, same, skae, pytorch = map(max, rates.values())
+    products = skae * POSITIONS * 2 * 3 * SIDE**2 * shape[2] / 1e9
+    print(
+        f"{encoder:10s} skae {skae:6.0f} images/s, PyTorch {pytorch:6.0f} {way}; {skae / pytorch:.2f} times; "
+        f"largest difference {difference:.1e} of the largest feature\n"
+        f"           products of skae {products:.0f} GFLOP/s: {100 * products / large:.0f}% of sgemm of 3000 x 3000 "
+        f"({large:.0f}), {100 * products / same:.0f}% of sgemm of {' x '.join(map(str, shape))} ({same:.0f})",
+        flush=True,
+    )
 
 
 def main():
@@ -126,34 +164,9 @@ def main():
     clock = time.process_time if arguments.cpu else time.perf_counter
     torch.set_num_threads(arguments.threads)
     X = images_of(arguments.data, arguments.images)
-    peak = sgemm_rate(arguments.threads, clock)
-    print(f"{len(X)} images, {arguments.threads} threads; sgemm of 3000 x 3000: {peak:.0f} GFLOP/s")
+    print(f"{len(X)} images, {arguments.threads} threads")
     for encoder in ("threshold", "triangle"):
-        features = ConvolutionalFeatures(
-            N_FILTERS, dictionary="patches", encoder=encoder, random_state=0
-        )
-        features.set_params(n_jobs=arguments.threads, n_patches=20_000).fit(X)
-        peer = TorchFeatures(features)
-        few = X[:64]
-        ours = features.transform(few)
-        difference = np.abs(ours - peer(few, "unfold", 4)).max() / ours.max()
-        ways = [(name, size) for name in ("unfold", "convolution") for size in BATCHES]
-        way = min((min(seconds(clock, peer, few, *each) for _ in range(3)), each) for each in ways)[
-            1
-        ]
-        times = {"skae": [], "PyTorch": []}
-        for _ in range(arguments.repeats):
-            times["skae"].append(seconds(clock, features.transform, X))
-            times["PyTorch"].append(seconds(clock, peer, X, *way))
-        rates = {name: len(X) / min(each) for name, each in times.items()}
-        columns = N_FILTERS + (3 * SIDE**2 if encoder == "triangle" else 0)
-        share = rates["skae"] * 729 * 2 * 3 * SIDE**2 * columns / 1e9 / peak
-        print(
-            f"{encoder:10s} skae {rates['skae']:6.0f} images/s, {100 * share:.0f}% of sgemm; PyTorch "
-            f"{rates['PyTorch']:6.0f} {way}; {rates['skae'] / rates['PyTorch']:.2f} times; "
-            f"largest difference {difference:.1e} of the largest feature",
-            flush=True,
-        )
+        compare(encoder, X, arguments.threads, arguments.repeats, clock)
 
 
 if __name__ == "__main__":

@@ -77,23 +77,26 @@ class Coder:
     def __init__(self, whitening, estimator, rectification):
         self.matrix = np.ascontiguousarray(whitening)
         self._estimator, self._rectification = estimator, rectification
-        self._check_codes(np.linspace(0, 1, whitening.shape[1], dtype=whitening.dtype))
+        self._check_codes(np.linspace([0, 1], [1, 0], whitening.shape[1], dtype=whitening.dtype).T)
         self.n_maps = self.encode(np.zeros((1, whitening.shape[1]), whitening.dtype)).shape[1]
         self.width = whitening.shape[1] + self.n_maps
 
-    def _check_codes(self, patch):
-        """Raise unless the estimator transforms a patch into one row of numbers."""
+    def _check_codes(self, patches):
+        """Raise unless the estimator transforms two patches into two rows of numbers."""
         name = f"transform of dictionary={type(self._estimator).__name__}"
-        codes = dense(plain_codes(self._estimator, patch[np.newaxis]))
-        if codes.shape[:1] != (1,) or named_array(codes, name).ndim != 2:
+        codes = dense(plain_codes(self._estimator, patches))
+        if codes.shape[:1] != (2,) or named_array(codes, name).ndim != 2:
             raise ValueError(
-                f"{name} must return a row of codes for each patch; got the shape {codes.shape} for one."
+                f"{name} must return a row of codes for each patch; got the shape {codes.shape} for two."
             )
 
     def encode(self, products):
         """Return codes."""
-        codes = dense(plain_codes(self._estimator, products))
-        return rectified(np.ascontiguousarray(codes, dtype=products.dtype), self._rectification)
+        codes = np.ascontiguousarray(
+            dense(plain_codes(self._estimator, products)), dtype=products.dtype
+        )
+        # SparsePCA of scikit-learn returns a vector for one row.
+        return rectified(codes.reshape(len(products), -1), self._rectification)
 
     def pool(self, products, first, windows, pooled):
         """Add codes to ``pooled``."""

@@ -83,6 +83,21 @@ class MapCoder:
         images = np.concatenate(blocks).reshape(codes.shape[0], -1)
         return images * images.dtype.type(255) if self._pixels["eight_bit"] else images
 
+    def reconstruct(self, X: ArrayLike) -> FloatArray:
+        """Return the images that are reconstructed from the codes of ``transform``, as rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+            Images.
+
+        Returns
+        -------
+        R : ndarray of shape (n_samples, n_features)
+            Reconstructions, on the scale of the training data.
+        """
+        return self.inverse_transform(self.transform(X))
+
     @property
     def components_(self) -> FloatArray:
         """The filters: ndarray of shape (n_filters, n_patch_features)."""

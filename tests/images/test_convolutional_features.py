@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_sample_images
-from sklearn.decomposition import NMF, PCA
+from sklearn.decomposition import NMF, PCA, SparsePCA
 from sklearn.frozen import FrozenEstimator
 
 from skae import PSD, RBM, ContractiveAE, DenoisingAE, SparseCoder
@@ -375,7 +375,7 @@ def test_a_dictionary_may_return_nothing_from_fit():
 ERRORS = [
     ({"dictionary": _OfUser(lambda X: None), "encoder": "code"}, GRAY, "return a row of codes"),
     ({"dictionary": _OfUser(lambda X: X[:, 0]), "encoder": "code"}, GRAY, "Expected 2D array"),
-    ({"dictionary": _OfUser(lambda X: X[1:]), "encoder": "code"}, GRAY, "got the shape (0, 36)"),
+    ({"dictionary": _OfUser(lambda X: X[1:]), "encoder": "code"}, GRAY, "got the shape (1, 36)"),
     ({"dictionary": _OfUser(lambda X: X * np.nan), "encoder": "code"}, GRAY, "contains NaN"),
     ({"dictionary": _OfUser(lambda X: X.astype(str)), "encoder": "code"}, GRAY, "of dictionary=_O"),
     ({"dictionary": _OfUser(atoms=lambda X: X[:2, :9])}, GRAY, "filters of 9 numbers, but patche"),
@@ -832,3 +832,15 @@ def test_a_dictionary_of_nonnegative_parts():
     options = {"encoder": "code", "contrast": None, "whitening": None, "patch_size": 3}
     features = ConvolutionalFeatures(4, dictionary=nmf, random_state=0, **options).fit(GRAY)
     assert (features.transform(GRAY) >= 0).all()
+
+
+def test_a_dictionary_whose_code_of_one_row_is_a_vector():
+    """As that of SparsePCA is: the only patch of one image is a band of one row."""
+    images = GRAY[:, :4, :4]
+    options = {"encoder": "code", "contrast": None, "whitening": None, "pool_grid": 1}
+    features = ConvolutionalFeatures(
+        dictionary=SparsePCA(3, alpha=0.01, max_iter=5), patch_size=4, random_state=0, **options
+    ).fit(images)
+    expected = features.dictionary_.transform(images.reshape(len(images), -1))
+    np.testing.assert_allclose(features.transform(images), expected)
+    np.testing.assert_allclose(features.transform(images[:1]), expected[:1])

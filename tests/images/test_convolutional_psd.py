@@ -20,6 +20,7 @@ from skae.images import ConvolutionalPSD, _convolution, _map_coder
 from skae.images._code_search import NeighborPools, infer_maps
 from skae.images._convolution import Convolution, ConvolutionalObjective, TiledEncoder
 from skae.nn.code_encoders import make_encoder
+from skae.plotting import ReconstructionDisplay
 from skae.training.batches import Batches
 
 rng = np.random.default_rng(0)
@@ -409,6 +410,20 @@ def test_parts_of_one_scale_may_have_any_type():
             model.partial_fit(part)
     np.testing.assert_allclose(models[0].components_, models[1].components_, rtol=1e-5)
     np.testing.assert_allclose(models[0].transform(BRIGHT), models[1].transform(BRIGHT), rtol=1e-4)
+
+
+def test_reconstructions_are_sums_of_filters_and_are_drawn():
+    images = IMAGES[..., 0]
+    options = {"transform_algorithm": "lasso", "max_iter": 1, "random_state": 0}
+    model = ConvolutionalPSD(2, patch_size=3, alpha=0.1, **options).fit(images)
+    expected = np.zeros_like(images)
+    for codes, image in zip(model.transform(images).reshape(4, *model.map_shape_), expected):
+        for i, j, k in np.ndindex(codes.shape):
+            image[i : i + 3, j : j + 3] += codes[i, j, k] * model.filters_[k, :, :, 0]
+    rows, expected = images.reshape(4, -1), expected.reshape(4, -1)
+    np.testing.assert_allclose(model.reconstruct(images), expected)
+    display = ReconstructionDisplay.from_estimator(model, rows, image_shape=(6, 7))
+    np.testing.assert_allclose(display.reconstructions, expected)
 
 
 @pytest.mark.slow
