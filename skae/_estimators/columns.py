@@ -5,13 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays.namespace import dense
+from .._arrays.namespace import dense, spread_indices
 from .._arrays.powers import power_of_two
 
 LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _CELLS = 2**18  # cells of a dense block
 _SAME_SCALE = 0.75  # fraction of the real columns that must have the common range, for all to count as on one scale
 _FEWEST_COUNTS = 32  # fewer columns of zeros and some counts are a table
+_FEW_ABOVE, _ROWS = (
+    0.05,
+    1000,
+)  # fraction of the cells that are counted words, and rows from which it is estimated
 _FEWEST_COMPONENTS = 8  # fewer columns may be in order by chance
 _IN_ORDER = 0.95  # rank correlation of the variances of components with their order
 _FAR_OFF = 3  # gap between a value that stands for missing ones and the others, in multiples of their range
@@ -138,6 +142,18 @@ class Columns:
         ranks = self.deviation[columns].argsort(kind="stable").argsort()
         many = len(ranks) >= _FEWEST_COMPONENTS
         return many and bool(np.corrcoef(ranks, -np.arange(len(ranks)))[0, 1] >= _IN_ORDER)
+
+
+def is_mostly_least(X):
+    """Return whether X, of 32 columns or more, is as sparse as counts of words, in some of its rows.
+
+    At most one cell of twenty is then above the least value of its column.
+    """
+    rows = X[spread_indices(X.shape[0], _ROWS)]
+    least = np.fmin.reduce([np.fmin.reduce(x) for x, _ in _blocks(rows, None)])
+    n_above = sum(np.count_nonzero(x > least) for x, _ in _blocks(rows, None))
+    n_rows, n_columns = rows.shape
+    return n_columns >= _FEWEST_COUNTS and n_above <= _FEW_ABOVE * n_rows * n_columns
 
 
 def known_means(X, sample_weight):

@@ -31,6 +31,7 @@ from ..nn.network import network_of
 from ..nn.objective import Objective
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
+from .columns import is_mostly_least
 from .devices import as_given
 from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
@@ -60,12 +61,15 @@ _STEP, _LONGEST_STEP = 3e-3, 1e-2  # for learning_rate_init='auto'
 MOST_UNITS, _UNITS_PER_FEATURE = 500, 5  # of the default layers
 
 
-def units_below_outputs(n_features):
-    """Return the number of units of default layers that are trained with y, for X with ``n_features`` columns.
+def widths_below_outputs(X):
+    """Return the numbers of units of the default layers that are trained with y.
 
-    Codes for another model gain from 500 units; together with an output layer, on tables, they only take longer.
+    Codes for another model gain from 500 units; together with an output layer, on tables, they only take longer. Classes
+    are nearly linear in words, and each further layer only has to learn to pass them on.
     """
-    return min(MOST_UNITS, max(_FEWEST_UNITS, _UNITS_PER_FEATURE * n_features))
+    if is_mostly_least(X):
+        return [_FEWEST_UNITS]
+    return [min(MOST_UNITS, max(_FEWEST_UNITS, _UNITS_PER_FEATURE * X.shape[1]))] * 2
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
