@@ -79,8 +79,9 @@ def test_default_stacks_of_words_have_one_layer(short, Model):
         return [layer.n_components for _, layer in model.layers_]
 
     assert widths(words) == widths(csr_array(words)) == widths(1000 * words + 5) == [100]
-    assert widths(words > 0) == [100]
-    assert widths(lines) == widths(categories) == [500, 500]
+    assert widths(words > 0) == widths(np.hstack([words, np.ones((30, 9))])) == [100]
+    assert widths(np.hstack([lines, np.zeros((30, 200))])) == widths(lines) == [500, 500]
+    assert widths(categories) == [500, 500]
 
 
 @pytest.mark.slow
