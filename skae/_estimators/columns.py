@@ -147,13 +147,16 @@ class Columns:
 def is_mostly_least(X):
     """Return whether X is as sparse as counts of words, in some of its rows.
 
-    32 columns or more vary, and at most one of twenty of their cells is above the least value of its column.
+    Outside of one-hot groups, 32 columns or more vary, and at most one of twenty of their cells is above the least value
+    of its column.
     """
     rows = X[spread_indices(X.shape[0], _ROWS)]
-    least = np.fmin.reduce([np.fmin.reduce(x) for x, _ in _blocks(rows, None)])
-    n_above = np.sum([np.count_nonzero(x > least, axis=0) for x, _ in _blocks(rows, None)], axis=0)
-    n_above = n_above[n_above > 0]
-    return len(n_above) >= _FEWEST_COUNTS and n_above.mean() <= _FEW_ABOVE * rows.shape[0]
+    stats = Columns(rows)
+    words = stats.varies.copy()
+    for start, stop in one_hot_groups(rows, stats.zero_one):
+        words[start:stop] = False
+    n_above = stats.n_rows - stats.n_low[words]
+    return len(n_above) >= _FEWEST_COUNTS and n_above.mean() <= _FEW_ABOVE * stats.n_rows
 
 
 def known_means(X, sample_weight):

@@ -71,23 +71,24 @@ def test_default_layers_before_an_output_layer_have_five_units_per_feature(
 def test_default_stacks_of_words_have_one_layer(short, Model):
     """So do the same words in other units; pictures of lines and tables of one-hot columns have two."""
     rng = np.random.default_rng(0)
-    words, lines = (rng.poisson(rate, (30, 200)).astype(float) for rate in (0.04, 0.07))
-    categories = np.eye(10)[rng.integers(0, 10, (30, 20))].reshape(30, 200)
+    words, lines = (rng.poisson(rate, (100, 200)).astype(float) for rate in (0.03, 0.07))
+    categories = np.eye(25)[rng.integers(0, 25, (100, 8))].reshape(100, 200)
 
     def widths(X):
-        model = Model(max_iter=2, random_state=0).fit(X, np.arange(30) % 2)
+        model = Model(max_iter=2, random_state=0).fit(X, np.arange(100) % 2)
         return [layer.n_components for _, layer in model.layers_]
 
     assert widths(words) == widths(csr_array(words)) == widths(1000 * words + 5) == [100]
-    assert widths(words > 0) == widths(np.hstack([words, np.ones((30, 9))])) == [100]
-    assert widths(np.hstack([lines, np.zeros((30, 200))])) == widths(lines) == [500, 500]
+    assert widths(words > 0) == widths(np.hstack([words, np.ones((100, 9))])) == [100]
+    assert widths(np.hstack([lines, np.zeros((100, 200))])) == widths(lines) == [500, 500]
     assert widths(categories) == [500, 500]
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Outputs hardly depend on X")
 def test_the_default_base_of_words_has_one_layer():
-    words = np.random.default_rng(0).poisson(0.04, (30, 200)).astype(float)
-    model = ManifoldTangentClassifier(max_iter=2, random_state=0).fit(words, np.arange(30) % 2)
+    words = np.random.default_rng(0).poisson(0.03, (100, 200)).astype(float)
+    model = ManifoldTangentClassifier(max_iter=2, random_state=0).fit(words, np.arange(100) % 2)
     assert [layer.n_components for _, layer in model.base_.layers_] == [100]
 
 
