@@ -147,8 +147,8 @@ class Columns:
 def is_mostly_least(X):
     """Return whether X is as sparse as counts of words, in some of its rows.
 
-    Outside of one-hot groups, 32 columns or more vary, and at most one of twenty of their cells is above the least value
-    of its column.
+    Outside of one-hot groups, 32 columns or more vary, and at most one of twenty of their cells is above the least
+    value of its column.
     """
     rows = X[spread_indices(X.shape[0], _ROWS)]
     stats = Columns(rows)

@@ -64,8 +64,8 @@ MOST_UNITS, _UNITS_PER_FEATURE = 500, 5  # of the default layers
 def widths_below_outputs(X):
     """Return the numbers of units of the default layers that are trained with y.
 
-    Codes for another model gain from 500 units; together with an output layer, on tables, they only take longer. Classes
-    are nearly linear in words, and each further layer only has to learn to pass them on.
+    Codes for another model gain from 500 units; together with an output layer, on tables, they only take longer.
+    Classes are nearly linear in words, and each further layer only has to learn to pass them on.
     """
     if is_mostly_least(X):
         return [_FEWEST_UNITS]
