@@ -150,6 +150,8 @@ def is_mostly_least(X):
     Outside of one-hot groups, 32 columns or more vary, and at most one of twenty of their cells is above the least
     value of its column.
     """
+    if X.shape[1] < _FEWEST_COUNTS:
+        return False
     rows = X[spread_indices(X.shape[0], _ROWS)]
     stats = Columns(rows)
     words = stats.varies.copy()

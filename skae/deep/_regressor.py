@@ -63,8 +63,8 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         to an end of their column's range; ``'swap'`` takes the same column of another row of the minibatch;
         ``'gaussian'`` adds noise to every cell. A callable has the signature ``f(X, seed, out)``. ``'auto'`` masks a
         fraction of 0.3 with 500 inputs or more (0.5 if X is as sparse as counts of words, see ``layers``),
-        proportionally less with fewer inputs, and none below a fraction of 0.05, or if a few directions have 95% of the variance of real columns, as in spectra: the noise would hide
-        small differences between columns.
+        proportionally less with fewer inputs, and none below a fraction of 0.05, or if a few directions have 95% of the
+        variance of real columns, as in spectra: the noise would hide small differences between columns.
     corruption_level : float, default=0.3
         Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     frozen : int or 'all', default=0
