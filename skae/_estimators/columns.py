@@ -5,13 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays.namespace import dense
+from .._arrays.namespace import dense, spread_indices
 from .._arrays.powers import power_of_two
 
 LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _CELLS = 2**18  # cells of a dense block
 _SAME_SCALE = 0.75  # fraction of the real columns that must have the common range, for all to count as on one scale
 _FEWEST_COUNTS = 32  # fewer columns of zeros and some counts are a table
+_FEW_ABOVE = 0.05  # fraction of the cells, in counts of words
+_ROWS = 1000  # from which it is estimated
 _FEWEST_COMPONENTS = 8  # fewer columns may be in order by chance
 _IN_ORDER = 0.95  # rank correlation of the variances of components with their order
 _FAR_OFF = 3  # gap between a value that stands for missing ones and the others, in multiples of their range
@@ -138,6 +140,23 @@ class Columns:
         ranks = self.deviation[columns].argsort(kind="stable").argsort()
         many = len(ranks) >= _FEWEST_COMPONENTS
         return many and bool(np.corrcoef(ranks, -np.arange(len(ranks)))[0, 1] >= _IN_ORDER)
+
+
+def is_mostly_least(X):
+    """Return whether X is as sparse as counts of words, in some of its rows.
+
+    Outside of one-hot groups, 32 columns or more vary, and at most one of twenty of their cells is above the least
+    value of its column.
+    """
+    if X.shape[1] < _FEWEST_COUNTS:
+        return False
+    rows = X[spread_indices(X.shape[0], _ROWS)]
+    stats = Columns(rows)
+    words = stats.varies.copy()
+    for start, stop in one_hot_groups(rows, stats.zero_one):
+        words[start:stop] = False
+    n_above = stats.n_rows - stats.n_low[words]
+    return len(n_above) >= _FEWEST_COUNTS and n_above.mean() <= _FEW_ABOVE * stats.n_rows
 
 
 def known_means(X, sample_weight):

@@ -31,6 +31,7 @@ from ..nn.network import network_of
 from ..nn.objective import Objective
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
+from .columns import is_mostly_least
 from .devices import as_given
 from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
@@ -48,8 +49,8 @@ NOISE_CONSTRAINTS = {
     "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
     "corruption_level": [Interval(Real, 0, None, closed="left")],
 }
-# Fraction of masked inputs with _MANY_INPUTS or more, as in images; fewer inputs say less about each other.
-_MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
+# Fraction of masked inputs with _MANY_INPUTS or more, as in images, or of words; fewer inputs say less about each other.
+_MASKED, _MASKED_WORDS, _MANY_INPUTS, _LEAST_MASKED = 0.3, 0.5, 500, 0.05
 _MOSTLY_REAL = 0.5  # least fraction of real inputs for their directions to decide whether to mask
 # Fraction of dropped units, in layers that are wide enough for it; the default layers are.
 _DROPPED, _FEWEST_UNITS = 0.5, 100
@@ -60,12 +61,15 @@ _STEP, _LONGEST_STEP = 3e-3, 1e-2  # for learning_rate_init='auto'
 MOST_UNITS, _UNITS_PER_FEATURE = 500, 5  # of the default layers
 
 
-def units_below_outputs(n_features):
-    """Return the number of units of default layers that are trained with y, for X with ``n_features`` columns.
+def widths_below_outputs(X):
+    """Return the numbers of units of the default layers that are trained with y.
 
     Codes for another model gain from 500 units; together with an output layer, on tables, they only take longer.
+    Classes are nearly linear in words, and each further layer only has to learn to pass them on.
     """
-    return min(MOST_UNITS, max(_FEWEST_UNITS, _UNITS_PER_FEATURE * n_features))
+    if is_mostly_least(X):
+        return [_FEWEST_UNITS]
+    return [min(MOST_UNITS, max(_FEWEST_UNITS, _UNITS_PER_FEATURE * X.shape[1]))] * 2
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -280,7 +284,7 @@ class BaseSupervised(
         objective = Objective(
             self._network,
             self._output_units,
-            corruption=None if unmasked else self._noise(),
+            corruption=None if unmasked else self._noise(data.X),
             penalties=penalties,
             n_frozen=self._n_frozen_layers,
             row_factors=factors,
@@ -323,7 +327,7 @@ class BaseSupervised(
             return False
         return warn_of_few_directions(inputs, self._units, type(self).__name__)
 
-    def _noise(self):
+    def _noise(self, X):
         """Return the corruption of the network's inputs in training; those after the columns of X have no group."""
         n_inputs, groups, limits = self._shape["sizes"][0], self._units.groups, self._units.limits
         if groups is not None:
@@ -334,7 +338,8 @@ class BaseSupervised(
             limits = np.append(low, np.zeros(n_more)), np.append(high, np.ones(n_more))
         if self.corruption != "auto":
             return make_input_noise(self.corruption, self.corruption_level, groups, limits)
-        level = _MASKED * min(1, n_inputs / _MANY_INPUTS)
+        most = _MASKED_WORDS if is_mostly_least(X) else _MASKED
+        level = most * min(1, n_inputs / _MANY_INPUTS)
         return None if level < _LEAST_MASKED else make_input_noise("masking", level, groups)
 
     def _held_out_error(self, problem, rows):

@@ -27,8 +27,10 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         Layers from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'``, whose gains go
         into its decoder. They are cloned; :func:`make_stack` names them. A list of int stands for
         :class:`ContractiveAE` of these widths. None stands for two, each with 5 units per column of X, but at least
-        100 and at most 500. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and
-        parameter grids take the parameters of layers as ``name__parameter``.
+        100 and at most 500; and for one of 100 units if X is as sparse as counts of words: outside of one-hot groups,
+        32 columns or more vary, and at most one of twenty of their cells is above the least value of its column.
+        ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and parameter grids take
+        the parameters of layers as ``name__parameter``.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Weights of the classes in the joint training; ``'balanced'`` gives all classes the same sum of sample weights.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
@@ -71,9 +73,9 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         cells to 0 and divides the others by ``1 - corruption_level``, as dropout does; ``'salt_and_pepper'`` sets them
         to an end of their column's range; ``'swap'`` takes the same column of another row of the minibatch;
         ``'gaussian'`` adds noise to every cell. A callable has the signature ``f(X, seed, out)``. ``'auto'`` masks a
-        fraction of 0.3 with 500 inputs or more, proportionally less with fewer inputs, and none below a fraction of
-        0.05, or if a few directions have 95% of the variance of real columns, as in spectra: the noise would hide
-        small differences between columns.
+        fraction of 0.3 with 500 inputs or more (0.5 if X is as sparse as counts of words, see ``layers``),
+        proportionally less with fewer inputs, and none below a fraction of 0.05, or if a few directions have 95% of the
+        variance of real columns, as in spectra: the noise would hide small differences between columns.
     corruption_level : float, default=0.3
         Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     frozen : int or 'all', default=0

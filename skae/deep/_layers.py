@@ -30,18 +30,18 @@ NOISE_ABOVE_NEED = Need(
 )
 
 
-def default_layers(n_units):
-    """Return two contractive auto-encoders, as in Rifai et al. 2011."""
-    return [("low", ContractiveAE(n_units)), ("high", ContractiveAE(n_units))]
+def default_layers(widths):
+    """Return one or two contractive auto-encoders, as in Rifai et al. 2011."""
+    return [(name, ContractiveAE(width)) for name, width in zip(("low", "high"), widths)]
 
 
-def chosen_layers(stack, n_units=MOST_UNITS):
+def chosen_layers(stack, widths=(MOST_UNITS, MOST_UNITS)):
     """Return the ``layers`` of ``stack``: default ones for None, contractive auto-encoders for widths.
 
-    The default ones have ``n_units`` each.
+    The default ones have ``widths`` units.
     """
     if stack.layers is None:
-        return default_layers(n_units)
+        return default_layers(widths)
     return of_widths(stack.layers, ContractiveAE)
 
 

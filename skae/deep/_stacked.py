@@ -54,7 +54,7 @@ class StackedAE(BaseStack):
     layers : list of (str, estimator) or list of int, default=None
         Layers from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'``, whose gains go
         into its decoder. They are cloned; :func:`make_stack` names them. A list of int stands for
-        :class:`ContractiveAE` of these widths. None stands for two of 500 units, or of fewer with
+        :class:`ContractiveAE` of these widths. None stands for two of 500 units, or for fewer with
         ``fine_tune='supervised'``, as :class:`StackedAEClassifier` has them. ``loss='auto'`` is the cross-entropy on
         the codes of a sigmoid layer. ``set_params`` and parameter grids take the parameters of layers as
         ``name__parameter``.

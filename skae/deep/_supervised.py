@@ -18,7 +18,7 @@ from .._estimators.layer import weights_of
 from .._estimators.needs import Need
 from .._estimators.parameters import resolved
 from .._estimators.subestimators import fill_layers, ready_layers
-from .._estimators.supervised import BaseSupervised, units_below_outputs
+from .._estimators.supervised import BaseSupervised, widths_below_outputs
 from .._estimators.unlabeled import (
     RECONSTRUCTION_CONSTRAINTS,
     new_autoencoder,
@@ -133,7 +133,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
             self._check_parameters()
             data = self._validated_data(X, y, sample_weight)
-            layers = chosen_layers(self, units_below_outputs(self.n_features_in_))
+            layers = chosen_layers(self, widths_below_outputs(data.X))
             units = self._units_of_first_layer(layers[0][1], data)
             if self.reconstruction_weight:
                 units.check(data.X, column_names(self, data.X), warns=False)

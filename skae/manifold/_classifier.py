@@ -18,7 +18,7 @@ from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.parameters import AUTO_STEP_SIZE_CONSTRAINTS, estimator, resolved
 from .._estimators.reading_y import CLASS_WEIGHT_CONSTRAINTS, score
 from .._estimators.subestimators import start_above, unfrozen
-from .._estimators.supervised import BaseSupervised, units_below_outputs
+from .._estimators.supervised import BaseSupervised, widths_below_outputs
 from .._estimators.unlabeled import (
     RECONSTRUCTION_CONSTRAINTS,
     UNLABELED_CONSTRAINTS,
@@ -70,8 +70,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     Parameters
     ----------
     base : estimator, default=None
-        Auto-encoder, such as :class:`ContractiveAE`, or a :class:`StackedAE` of them, which is cloned. None means two
-        contractive layers of 5 units per column of X, at least 100 and at most 500; the paper's have ``curvature``.
+        Auto-encoder, such as :class:`ContractiveAE`, or a :class:`StackedAE` of them, which is cloned. None means the
+        layers that :class:`StackedAEClassifier` has by default; the paper's have ``curvature``.
     n_tangents : int or 'auto', default='auto'
         Number of tangents per sample, at most the number of features or code units; ``'auto'`` is half that, up to 15.
     tangent_penalty : float, 'auto' or str, default='auto'
@@ -289,7 +289,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             self._check_parameters()
             data = self._validated_data(X, y, sample_weight)
             data = data.with_targets(loss=self._output_loss())
-            self._fine_tune(data, self._start_above(data, self._checked_base()))
+            self._fine_tune(data, self._start_above(data, self._checked_base(data.X)))
         return self
 
     def _fine_tune(self, data, state):
@@ -335,10 +335,10 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         used = self.penalize_unlabeled or self.reconstruction_weight > 0
         check_unlabeled(self, used, "penalize_unlabeled=True or reconstruction_weight > 0")
 
-    def _checked_base(self):
+    def _checked_base(self, X):
         base = unfrozen(self.base)
         if base is None:
-            base = StackedAE([units_below_outputs(self.n_features_in_)] * 2)
+            base = StackedAE(widths_below_outputs(X))
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return base

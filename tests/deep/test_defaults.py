@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
@@ -28,8 +29,8 @@ MODELS = [StackedAE, StackedAEClassifier, StackedAERegressor, RecurrentAE]
 def short(monkeypatch):
     """Take no more than two epochs for the default layers."""
 
-    def shortened(n_units):
-        return [(name, layer.set_params(max_iter=2)) for name, layer in default_layers(n_units)]
+    def shortened(widths):
+        return [(name, layer.set_params(max_iter=2)) for name, layer in default_layers(widths)]
 
     monkeypatch.setattr("skae.deep._layers.default_layers", shortened)
 
@@ -48,7 +49,7 @@ def test_it_fits_without_arguments(Model, short):
 
 
 def test_default_layers_have_their_own_defaults():
-    names, layers = zip(*default_layers(500))
+    names, layers = zip(*default_layers([500, 500]))
     assert names == ("low", "high")
     for layer in layers:
         assert layer.get_params() == ContractiveAE().get_params()
@@ -63,6 +64,32 @@ def test_default_layers_before_an_output_layer_have_five_units_per_feature(
     for Model in (StackedAEClassifier, StackedAERegressor):
         model = Model(max_iter=2, random_state=0).fit(rows, np.arange(30) % 2)
         assert [layer.n_components for _, layer in model.layers_] == [n_units] * 2
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("Model", [StackedAEClassifier, StackedAERegressor])
+def test_default_stacks_of_words_have_one_layer(short, Model):
+    """So do the same words in other units; pictures of lines and tables of one-hot columns have two."""
+    rng = np.random.default_rng(0)
+    words, lines = (rng.poisson(rate, (100, 200)).astype(float) for rate in (0.03, 0.07))
+    categories = np.eye(25)[rng.integers(0, 25, (100, 8))].reshape(100, 200)
+
+    def widths(X):
+        model = Model(max_iter=2, random_state=0).fit(X, np.arange(100) % 2)
+        return [layer.n_components for _, layer in model.layers_]
+
+    assert widths(words) == widths(csr_array(words)) == widths(1000 * words + 5) == [100]
+    assert widths(words > 0) == widths(np.hstack([words, np.ones((100, 9))])) == [100]
+    assert widths(np.hstack([lines, np.zeros((100, 200))])) == widths(lines) == [500, 500]
+    assert widths(categories) == [500, 500]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Outputs hardly depend on X")
+def test_the_default_base_of_words_has_one_layer():
+    words = np.random.default_rng(0).poisson(0.03, (100, 200)).astype(float)
+    model = ManifoldTangentClassifier(max_iter=2, random_state=0).fit(words, np.arange(100) % 2)
+    assert [layer.n_components for _, layer in model.base_.layers_] == [100]
 
 
 @pytest.mark.slow

@@ -97,6 +97,18 @@ def test_automatic_masking_is_a_share_by_the_width(kind, width, level):
         np.testing.assert_allclose(again._params, own._params, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["classifier", "regressor", "tangents"])
+@pytest.mark.parametrize(
+    ("rate", "width", "level"), [(0.04, 250, 0.25), (0.04, 700, 0.5), (0.07, 700, 0.3)]
+)
+def test_half_of_the_words_are_masked(kind, rate, width, level):
+    words = np.random.default_rng(0).poisson(rate, (60, width)).astype(float)
+    words[0] += 1 - words.max(axis=0).clip(max=1)  # each is in some row
+    options = {"corruption": "masking", "corruption_level": level}
+    own, named = (MODELS[kind](**each).fit(words, y[:60]) for each in ({}, options))
+    np.testing.assert_allclose(own._params, named._params)
+
+
 def _smooth(n_directions, share, width=120):
     """Return rows of which ``n_directions`` have a known share of the variance, evenly."""
     rng = np.random.default_rng(0)
