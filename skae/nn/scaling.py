@@ -34,6 +34,10 @@ class Scaling:
         self.identity = self.columns is None and not self.moves  # whether z = x
         self.n_features, self.n_inputs = len(varies), int(varies.sum())
 
+    def __setstate__(self, state):
+        # Files of earlier versions lack some of what follows from these three.
+        self.__init__(state["center"], state["scale"], state["varies"])
+
     def rows(self, X):
         """Return the inputs for X, an ndarray or CSR matrix, which are scaled when rows are taken."""
         return X if self.identity else ScaledRows(X, self)
