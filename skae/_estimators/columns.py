@@ -142,7 +142,7 @@ class Columns:
         return many and bool(np.corrcoef(ranks, -np.arange(len(ranks)))[0, 1] >= _IN_ORDER)
 
 
-def is_mostly_least(X):
+def resembles_words(X):
     """Return whether X is as sparse as counts of words, in some of its rows.
 
     Outside of one-hot groups, 32 columns or more vary, and at most one of twenty of their cells is above the least

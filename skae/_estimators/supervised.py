@@ -31,7 +31,7 @@ from ..nn.network import network_of
 from ..nn.objective import Objective
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
-from .columns import is_mostly_least
+from .columns import resembles_words
 from .devices import as_given
 from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
@@ -67,7 +67,7 @@ def widths_below_outputs(X):
     Codes for another model gain from 500 units; together with an output layer, on tables, they only take longer.
     Classes are nearly linear in words, and each further layer only has to learn to pass them on.
     """
-    if is_mostly_least(X):
+    if resembles_words(X):
         return [_FEWEST_UNITS]
     return [min(MOST_UNITS, max(_FEWEST_UNITS, _UNITS_PER_FEATURE * X.shape[1]))] * 2
 
@@ -338,7 +338,7 @@ class BaseSupervised(
             limits = np.append(low, np.zeros(n_more)), np.append(high, np.ones(n_more))
         if self.corruption != "auto":
             return make_input_noise(self.corruption, self.corruption_level, groups, limits)
-        most = _MASKED_WORDS if is_mostly_least(X) else _MASKED
+        most = _MASKED_WORDS if resembles_words(X) else _MASKED
         level = most * min(1, n_inputs / _MANY_INPUTS)
         return None if level < _LEAST_MASKED else make_input_noise("masking", level, groups)
 
