@@ -48,6 +48,23 @@ def test_product(shape, n_threads):
         np.testing.assert_allclose(out, a @ b, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("transposed", [True, False])
+@pytest.mark.parametrize("n_rows", [1, 2, 32, 33])
+def test_products_of_few_rows(n_rows, transposed, n_threads):
+    rng = np.random.default_rng(0)
+    a, b = rng.random((n_rows, 900), np.float32), rng.random((400, 900), np.float32).T
+    if not transposed:
+        b = np.ascontiguousarray(b)
+    expected = a.astype(np.float64) @ b.astype(np.float64)
+    wider = np.full((n_rows + 1, 420), -1, np.float32)
+    with threadpool_limits(n_threads, user_api="blas"), team():
+        np.testing.assert_allclose(product(a, b), expected, rtol=1e-5)
+        product(a, b, wider[1:, 10:410])
+    np.testing.assert_allclose(wider[1:, 10:410], expected, rtol=1e-5)
+    assert (wider[0] == -1).all() and (wider[:, [9, 410]] == -1).all()
+
+
 def test_each_item_is_done_once():
     counts, together = np.zeros(1003, int), threading.Barrier(3)
 
