@@ -149,6 +149,7 @@ def test_networks(model, tmp_path):
     "model",
     [
         StackedAEClassifier(LAYERS, **SHORT),
+        StackedAE(LAYERS, fine_tune="supervised", **SHORT),
         ManifoldTangentClassifier(
             ContractiveAE(3, **SHORT), n_tangents=2, output="sigmoid", **SHORT
         ),
@@ -162,9 +163,25 @@ def test_classifiers(model, tmp_path):
     codes = chain(arrays, "encoder", scaled(arrays, TABLE), config["encoder"])
     np.testing.assert_allclose(codes, model.transform(TABLE), rtol=1e-6)
     p = means(codes @ arrays["output.weight"].T + arrays["output.bias"], config)
+    assert config["multilabel"] is False
     p /= p.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(p, model.predict_proba(TABLE), rtol=1e-6, atol=1e-9)
     assert config["classes"] == ["a", "b", "c"]
+
+
+def test_labels(tmp_path):
+    """Several of a row may be true, so that probabilities have no sum."""
+    labels = np.column_stack([SPECIES > 0, SPECIES < 2, SPECIES == 1]).astype(int)
+    frame = pytest.importorskip("pandas").DataFrame(IRIS, columns=list("abcd"))
+    for model in (
+        StackedAEClassifier([3], **SHORT),
+        StackedAE([3], fine_tune="supervised", **SHORT),
+    ):
+        arrays, config = written(model.fit(frame, labels), tmp_path)
+        codes = chain(arrays, "encoder", scaled(arrays, IRIS), config["encoder"])
+        p = means(codes @ arrays["output.weight"].T + arrays["output.bias"], config)
+        np.testing.assert_allclose(p, model.predict_proba(frame), rtol=1e-6, atol=1e-9)
+        assert config["multilabel"] is True
 
 
 class Doubled(Activation):

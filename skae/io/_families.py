@@ -8,10 +8,11 @@ import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
 from .._estimators.fitted import FittedNetwork
+from .._estimators.subestimators import n_dimensions_of_predictions
 from .._estimators.supervised import BaseSupervised
 from ..autoencoders import SparseAutoEncoder
 from ..boltzmann import DBM, DBN
-from ..deep import RecurrentAE
+from ..deep import RecurrentAE, StackedAE
 from ..images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
 from ..nn.activations import ACTIVATIONS
 from ..sparse import PSD, SparseCoder
@@ -81,12 +82,20 @@ def _of_predictor(estimator: BaseSupervised):
         classes = np.asarray(estimator.classes_)
         # Dates in nanoseconds would be numbers.
         config["classes"] = (classes.astype(str) if classes.dtype.kind == "M" else classes).tolist()
+        config["multilabel"] = n_dimensions_of_predictions(estimator) == 2
     if is_regressor(estimator):
         arrays |= {
             "target_center": estimator.target_center_,
             "target_scale": estimator.target_scale_,
         }
     return arrays, config
+
+
+@weights_of.register
+def _of_stack(estimator: StackedAE):
+    # The network of a stack that has learned from y is the encoder alone.
+    predictor = vars(estimator).get("predictor_")
+    return _of_network(estimator) if predictor is None else _of_predictor(predictor)
 
 
 @weights_of.register
