@@ -205,7 +205,8 @@ def without(estimator, *names):
 
 def n_dimensions_of_predictions(estimator):
     """Return 1 if a row has one prediction, and 2 if it has several labels or values."""
-    estimator = without(estimator, "feature_names_in_")  # which rows of zeros have not
+    # Rows of zeros have no names, and are of numpy.
+    estimator = without(estimator, "feature_names_in_", "_backend")
     return estimator.predict(np.zeros((1, estimator.n_features_in_))).ndim
 
 
