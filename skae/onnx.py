@@ -7,7 +7,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from ._estimators.subestimators import check_estimator, without
+from ._estimators.subestimators import check_estimator, n_dimensions_of_predictions
 from ._version import __version__
 from ._warnings import warn
 from .deep import StackedAE
@@ -259,15 +259,9 @@ def _predict_proba(graph, estimator, fitted):
     graph.add_output("probabilities", _probabilities(graph, logits, estimator, fitted.loss), width)
 
 
-def _n_dimensions(estimator):
-    """Return 1 if a row has one prediction, and 2 if it has several labels or values."""
-    estimator = without(estimator, "feature_names_in_")  # which rows of zeros have not
-    return estimator.predict(np.zeros((1, estimator.n_features_in_))).ndim
-
-
 def _probabilities(graph, logits, estimator, loss):
     """Return probabilities, which sum to one if each row has one class."""
-    if _n_dimensions(estimator) == 2 or not loss.elementwise:
+    if n_dimensions_of_predictions(estimator) == 2 or not loss.elementwise:
         return _means(graph, logits, loss)
     # Sigmoids over their sum, which may be 0, by their logarithms.
     minus_logarithms = graph.add("Softplus", graph.add("Neg", logits))
@@ -295,11 +289,11 @@ def _predict(graph, estimator, fitted):
         _warn_of_rounding("y", center, scale)
         means = graph.add("Mul", means, scale)
         means = graph.add("Add", means, center)
-        if _n_dimensions(estimator) == 1:
+        if n_dimensions_of_predictions(estimator) == 1:
             means, width = graph.add("Squeeze", means, np.array([1])), None
         graph.add_output("values", means, width)
         return
-    if _n_dimensions(estimator) == 2:
+    if n_dimensions_of_predictions(estimator) == 2:
         labels = graph.add("Cast", graph.add("Greater", logits, np.array(0.0)), to=7)
         graph.add_output("label", labels, width, "INT64")
     else:

@@ -7,6 +7,7 @@ import pickle
 import pydoc
 import subprocess
 import sys
+import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path
@@ -389,6 +390,22 @@ def test_features_of_other_tools(tmp_path):
         skae_io.save_features(AutoEncoder(3), tmp_path)
 
 
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize("rescales", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [{"W_enc": (8, 6)}, {"W_enc": (8,)}, {"W_dec": (8,)}, {"b_enc": (6,)}, {"b_dec": (8,)}],
+)
+def test_features_of_other_shapes_are_told(change, rescales, applied, tmp_path):
+    shapes = {"W_enc": (6, 8), "b_enc": (8,), "W_dec": (8, 6), "b_dec": (6,)} | change
+    arrays = {name: np.ones(shape) for name, shape in shapes.items()}
+    write_arrays(tmp_path / "sae_weights.safetensors", arrays)
+    config = {"rescale_acts_by_decoder_norm": rescales, "apply_b_dec_to_input": applied}
+    (tmp_path / "cfg.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"must have the shapes .*; got .*\. Transpose"):
+        skae_io.load_features(tmp_path)
+
+
 @pytest.mark.parametrize("rescales", [False, True])
 def test_features_in_half_precision_are_not_rounded_further(rescales, tmp_path):
     rng = np.random.default_rng(0)
@@ -437,6 +454,39 @@ def test_damaged_safetensors_are_refused(tmp_path):
             read_arrays(path)
         except ValueError as error:
             assert "safetensors" in str(error)
+
+
+def test_cures_for_safetensors_are_named(tmp_path):
+    path = tmp_path / "weights"
+
+    def write(header, values=b""):
+        text = header.encode() if isinstance(header, str) else json.dumps(header).encode()
+        path.write_bytes(len(text).to_bytes(8, "little") + text + values)
+
+    array = {"shape": [2], "data_offsets": [0, 4]}
+    for dtype in ("BF16", "I16"):
+        write({"a": {"dtype": dtype, **array}}, bytes(4))
+        with pytest.raises(ValueError, match=f"'a' has the dtype {dtype}, .*: convert it"):
+            read_arrays(path)
+    write({"a": {"dtype": "F16", **array}}, bytes(3))
+    with pytest.raises(ValueError, match="'a' ends at byte 4, .* 3: the file was cut"):
+        read_arrays(path)
+    write("[" * 10**5)
+    with pytest.raises(ValueError, match="cannot be read as a safetensors file: RecursionError"):
+        read_arrays(path)
+
+
+def test_the_file_is_not_copied_for_each_array(tmp_path):
+    path, arrays = tmp_path / "weights", {str(n): np.zeros(10**5) for n in range(8)}
+    write_arrays(path, arrays)
+    tracemalloc.start()
+    try:
+        found = read_arrays(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.keys() == arrays.keys()
+    assert peak < 2.2 * path.stat().st_size  # the file, and the arrays
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from skae.generative import EnergyAE
 from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
 from skae.io import load_weights, save_weights
 from skae.manifold import LocalPCA
+from skae.nn.activations import Activation, Diagonal
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -148,6 +149,7 @@ def test_networks(model, tmp_path):
     "model",
     [
         StackedAEClassifier(LAYERS, **SHORT),
+        StackedAE(LAYERS, fine_tune="supervised", **SHORT),
         ManifoldTangentClassifier(
             ContractiveAE(3, **SHORT), n_tangents=2, output="sigmoid", **SHORT
         ),
@@ -161,9 +163,55 @@ def test_classifiers(model, tmp_path):
     codes = chain(arrays, "encoder", scaled(arrays, TABLE), config["encoder"])
     np.testing.assert_allclose(codes, model.transform(TABLE), rtol=1e-6)
     p = means(codes @ arrays["output.weight"].T + arrays["output.bias"], config)
+    assert config["multilabel"] is False
     p /= p.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(p, model.predict_proba(TABLE), rtol=1e-6, atol=1e-9)
     assert config["classes"] == ["a", "b", "c"]
+
+
+def test_labels(tmp_path):
+    """Several of a row may be true, so that probabilities have no sum."""
+    labels = np.column_stack([SPECIES > 0, SPECIES < 2, SPECIES == 1]).astype(int)
+    frame = pytest.importorskip("pandas").DataFrame(IRIS, columns=list("abcd"))
+    for model in (
+        StackedAEClassifier([3], **SHORT),
+        StackedAE([3], fine_tune="supervised", **SHORT),
+    ):
+        arrays, config = written(model.fit(frame, labels), tmp_path)
+        codes = chain(arrays, "encoder", scaled(arrays, IRIS), config["encoder"])
+        p = means(codes @ arrays["output.weight"].T + arrays["output.bias"], config)
+        np.testing.assert_allclose(p, model.predict_proba(frame), rtol=1e-6, atol=1e-9)
+        assert config["multilabel"] is True
+
+
+class Doubled(Activation):
+    """An activation without a ``__repr__``."""
+
+    def forward(self, a, bias, rows=slice(None), units=slice(None)):
+        a[rows] = 2 * (a[rows] + bias)
+
+    def derivatives(self, outputs, order=1, memory=None):
+        return Diagonal(np.full_like(outputs, 2), np.zeros_like(outputs))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AutoEncoder(3, activation=Doubled(), **SHORT),
+        RecurrentAE([("low", AutoEncoder(3, activation=Doubled(), **SHORT)), LAYERS[1]], **SHORT),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_own_activations_have_the_name_of_the_class(model, tmp_path):
+    assert written(model.fit(IRIS), tmp_path)[1]["encoder"][0] == "Doubled"
+
+
+@pytest.mark.parametrize("unit", ["D", "ns"])
+def test_dates_as_classes_are_texts(unit, tmp_path):
+    days = np.array(["2020-01-01", "2021-01-01", "2022-01-01"], f"M8[{unit}]")
+    _, config = written(StackedAEClassifier([3], **SHORT).fit(IRIS, days[SPECIES]), tmp_path)
+    assert (np.array(config["classes"], days.dtype) == days).all()
+    assert all(isinstance(each, str) for each in config["classes"])
 
 
 def test_regressors(tmp_path):
@@ -250,6 +298,7 @@ def predicted(arrays, config, x):
 @pytest.mark.parametrize("encoder", ["tanh", "soft_threshold", "lista"])
 def test_predicted_codes(encoder, tmp_path):
     model = PSD(6, encoder=encoder, **SHORT).fit(IRIS)
+    model.set_params(encoder="tanh" if encoder == "lista" else "lista")  # for the next fit
     arrays, config = written(model, tmp_path)
     np.testing.assert_allclose(predicted(arrays, config, IRIS), model.transform(IRIS), atol=1e-9)
     np.testing.assert_array_equal(arrays["dictionary"], model.components_)
@@ -257,14 +306,16 @@ def test_predicted_codes(encoder, tmp_path):
 
 def patches(images, size):
     """Return all patches, of shape (n_images, n_down, n_across, n_values)."""
+    images = images.reshape(*images.shape[:3], -1)
     windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
-    return windows.reshape(*windows.shape[:3], -1)
+    return np.moveaxis(windows, 3, -1).reshape(*windows.shape[:3], -1)
 
 
 @pytest.mark.parametrize("tiling", [1, 2])
 @pytest.mark.parametrize("encoder", ["tanh", "soft_threshold"])
 def test_predicted_maps(encoder, tiling, tmp_path):
     model = ConvolutionalPSD(3, patch_size=4, encoder=encoder, tiling=tiling, **SHORT).fit(IMAGES)
+    model.set_params(encoder="tanh" if encoder == "soft_threshold" else "soft_threshold")
     arrays, config = written(model, tmp_path)
     x = patches(IMAGES, config["parameters"]["patch_size"])
     maps = np.empty((*x.shape[:3], 3))
@@ -276,7 +327,7 @@ def test_predicted_maps(encoder, tiling, tmp_path):
 
 
 def features(arrays, config, images):
-    """Return the mean over four windows of the triangle codes of patches."""
+    """Return the means, over windows of ``pool_size`` or four windows, of the triangle codes of patches."""
     x = patches(images, config["parameters"]["patch_size"])
     if config["floor"] is not None:
         x = x - x.mean(axis=-1, keepdims=True)
@@ -285,6 +336,9 @@ def features(arrays, config, images):
         x = (x - arrays["mean"]) @ arrays["whitening"]
     d = np.linalg.norm(x[..., np.newaxis, :] - arrays["filters"], axis=-1)
     codes = np.maximum(d.mean(axis=-1, keepdims=True) - d, 0)
+    size, (n, down, across, k) = config["parameters"]["pool_size"], codes.shape
+    if size is not None:
+        return codes.reshape(n, down // size, size, across // size, size, k).mean(axis=(2, 4))
     halves = [np.array_split(part, 2, axis=2) for part in np.array_split(codes, 2, axis=1)]
     return np.stack([np.stack([c.mean(axis=(1, 2)) for c in row], 1) for row in halves], 1)
 
@@ -306,10 +360,11 @@ def test_stages_and_whitening(tmp_path):
         random_state=0,
     ).fit(IMAGES)
     arrays, config = written(stack, tmp_path)
-    for name, layer in stack.layers_:
-        np.testing.assert_array_equal(arrays[f"{name}.filters"], layer.components_)
-        np.testing.assert_array_equal(arrays[f"{name}.whitening"], layer.zca_.whitening_)
-        assert config["layers"][name] == {"floor": layer.floor_}
+    maps = IMAGES
+    for name, own_config in config["layers"].items():
+        own = {key.split(".")[1]: each for key, each in arrays.items() if key.startswith(name)}
+        maps = features(own, own_config, maps)
+    np.testing.assert_allclose(maps.reshape(len(IMAGES), -1), stack.transform(IMAGES), atol=1e-5)
     zca = ZCA().fit(IRIS)
     arrays, _ = written(zca, tmp_path)
     white = (IRIS - arrays["mean"]) @ arrays["whitening"]
@@ -341,11 +396,11 @@ def test_estimators_without_weights(tmp_path):
     over_dbm = BoltzmannClassifier(DBM(MACHINES, **SHORT), **SHORT).fit(TABLE, SPECIES)
     with pytest.raises(TypeError, match="sees more than X: a BoltzmannClassifier over a DBM"):
         save_weights(over_dbm, path)
-    coded = ConvolutionalFeatures(
-        dictionary=AutoEncoder(3, hidden_layer_sizes=(4,), **SHORT), encoder="code", patch_size=3
-    ).fit(IMAGES)
-    with pytest.raises(TypeError, match="no filters, but codes of dictionary: give dictionary_"):
-        save_weights(coded, path)
+    for deeper in ((4,), ()):
+        dictionary = AutoEncoder(3, hidden_layer_sizes=deeper, **SHORT)
+        coded = ConvolutionalFeatures(dictionary=dictionary, encoder="code", patch_size=3)
+        with pytest.raises(TypeError, match="codes of dictionary, which .*: give dictionary_"):
+            save_weights(coded.fit(IMAGES), path)
     with pytest.raises(NotFittedError):
         save_weights(AutoEncoder(3), path)
     assert not path.exists()
@@ -356,7 +411,7 @@ def test_files_of_others(tmp_path, monkeypatch):
     package.save_file({"a": IRIS}, tmp_path / "a")
     arrays, config = load_weights(tmp_path / "a")
     assert config == {} and (arrays["a"] == IRIS).all()
-    for wrong in ("{", "[1]"):
+    for wrong in ("{", "[1]", "[" * 10**5):
         package.save_file({"a": IRIS}, tmp_path / "a", metadata={"config": wrong})
         with pytest.raises(ValueError, match="config in the metadata of .* cannot be read"):
             load_weights(tmp_path / "a")

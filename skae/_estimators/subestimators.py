@@ -203,6 +203,13 @@ def without(estimator, *names):
     return copied
 
 
+def n_dimensions_of_predictions(estimator):
+    """Return 1 if a row has one prediction, and 2 if it has several labels or values."""
+    # Rows of zeros have no names, and are of numpy.
+    estimator = without(estimator, "feature_names_in_", "_backend")
+    return estimator.predict(np.zeros((1, estimator.n_features_in_))).ndim
+
+
 def is_ours(part):
     """Return whether ``part`` is of a class of skae."""
     return type(part).__module__.partition(".")[0] == __package__.partition(".")[0]

@@ -80,8 +80,7 @@ class MapCoder:
             self._convolution.sums(dense(codes[rows]), self.components_)
             for rows in gen_batches(codes.shape[0], self._n_at_once)
         ]
-        images = np.concatenate(blocks).reshape(codes.shape[0], -1)
-        return images * images.dtype.type(255) if self._pixels["eight_bit"] else images
+        return self._rows_of_pixels(np.concatenate(blocks))
 
     def reconstruct(self, X: ArrayLike) -> FloatArray:
         """Return the images that are reconstructed from the codes of ``transform``, as rows.
@@ -96,7 +95,14 @@ class MapCoder:
         R : ndarray of shape (n_samples, n_features)
             Reconstructions, on the scale of the training data.
         """
-        return self.inverse_transform(self.transform(X))
+
+        def reconstructed(images):
+            codes, gaps, squares = self._codes(images)
+            return self._convolution.sums(codes, self.components_), gaps, squares
+
+        images, gaps, squares = self._by_block(X, reconstructed)
+        warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
+        return self._rows_of_pixels(images)
 
     @property
     def components_(self) -> FloatArray:
@@ -120,6 +126,11 @@ class MapCoder:
         """Rows, columns and filters of the codes of an image: (int, int, int)."""
         check_is_fitted(self)
         return *self._convolution.n_positions, self._shape["n_filters"]
+
+    def _rows_of_pixels(self, images):
+        """Return images as rows on the scale of the training data."""
+        rows = images.reshape(len(images), -1)
+        return rows * rows.dtype.type(255) if self._pixels["eight_bit"] else rows
 
     def _make_encoder(self):
         return tiled_encoder(self._shape, self._convolution)

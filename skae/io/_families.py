@@ -1,19 +1,34 @@
 """The weights of each family of estimators, by the names that ``skae.io.save_weights`` gives them."""
 
 from functools import singledispatch
+from numbers import Number
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
 from .._estimators.fitted import FittedNetwork
+from .._estimators.subestimators import n_dimensions_of_predictions
 from .._estimators.supervised import BaseSupervised
 from ..autoencoders import SparseAutoEncoder
 from ..boltzmann import DBM, DBN
-from ..deep import RecurrentAE
+from ..deep import RecurrentAE, StackedAE
 from ..images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
 from ..nn.activations import ACTIVATIONS
 from ..sparse import PSD, SparseCoder
+
+
+def described(estimator):
+    """Return the arrays of a fitted estimator by name, its class and parameters, and what else its formulas need."""
+    arrays, config = weights_of(estimator)
+    plain = (bool, np.bool_, Number, str, type(None))
+    params = {
+        name: value
+        for name, value in estimator.get_params(deep=False).items()
+        if isinstance(value, plain)
+        or (isinstance(value, (tuple, list)) and all(isinstance(each, plain) for each in value))
+    }
+    return arrays, config | {"estimator": type(estimator).__name__, "parameters": params}
 
 
 @singledispatch
@@ -35,7 +50,8 @@ def _of_network(estimator):
     if decoder:
         arrays |= _dense("decoder", decoder)
         arrays |= _of_outputs(model, f"decoder.{len(decoder) - 1}")
-        config |= {"decoder": _names(decoder), "outputs": _columns_of_losses(model)}
+        activations = [layer.activation for layer in decoder]
+        config |= {"decoder": _names(activations), "outputs": _columns_of_losses(model)}
     return arrays, config
 
 
@@ -63,7 +79,10 @@ def _of_predictor(estimator: BaseSupervised):
     arrays |= {"output.weight": output.weights, "output.bias": output.bias}
     config["outputs"] = [[_kind(part), part.columns.tolist()] for part in model.loss.parts]
     if is_classifier(estimator):
-        config["classes"] = np.asarray(estimator.classes_).tolist()
+        classes = np.asarray(estimator.classes_)
+        # Dates in nanoseconds would be numbers.
+        config["classes"] = (classes.astype(str) if classes.dtype.kind == "M" else classes).tolist()
+        config["multilabel"] = n_dimensions_of_predictions(estimator) == 2
     if is_regressor(estimator):
         arrays |= {
             "target_center": estimator.target_center_,
@@ -73,13 +92,20 @@ def _of_predictor(estimator: BaseSupervised):
 
 
 @weights_of.register
+def _of_stack(estimator: StackedAE):
+    # The network of a stack that has learned from y is the encoder alone.
+    predictor = vars(estimator).get("predictor_")
+    return _of_network(estimator) if predictor is None else _of_predictor(predictor)
+
+
+@weights_of.register
 def _of_recurrent_network(estimator: RecurrentAE):
     model = estimator.model_
-    _, biases, names = zip(*model.encoder_parameters())
+    _, biases, _ = zip(*model.encoder_parameters())
     arrays = _scaling(model.scaling) | _both_ways(estimator.encoder_weights_, biases)
     arrays["decoder.bias"] = estimator.decoder_bias_
     return arrays, {
-        "encoder": list(names),
+        "encoder": _names(model.network.activations),
         "outputs": _columns_of_losses(model),
         "n_steps": model.network.n_steps,
     }
@@ -113,13 +139,23 @@ _CODE_ENCODERS = {
 @weights_of.register(PSD)
 @weights_of.register(ConvolutionalPSD)
 def _of_predicted_codes(estimator):
-    names, parts = _CODE_ENCODERS[estimator.encoder], estimator.encoder_parameters_
+    parts = estimator.encoder_parameters_
+    encoder = _form_of_encoder(parts)
+    names = _CODE_ENCODERS[encoder]
     parts = [np.exp(part) if name == "threshold" else part for name, part in zip(names, parts)]
     arrays = {"dictionary": estimator.components_}
     return arrays | {f"encoder.{name}": part for name, part in zip(names, parts)}, {
-        "encoder": estimator.encoder,
+        "encoder": encoder,
         "alpha": estimator.alpha_,
     }
+
+
+def _form_of_encoder(parts):
+    """Return the form that an encoder of these parameters was fitted with; that in ``encoder`` may have been set since."""
+    if len(parts) == 2:
+        return "soft_threshold"
+    gains_come_first = parts[0].ndim < parts[1].ndim
+    return "tanh" if gains_come_first else "lista"
 
 
 @weights_of.register
@@ -133,9 +169,9 @@ def _of_whitening(estimator: ZCA):
 
 @weights_of.register
 def _of_filters(estimator: ConvolutionalFeatures):
-    if estimator.components_ is None:
+    if estimator.components_ is None or estimator.encoder == "code":
         raise TypeError(
-            "estimator has no filters, but codes of dictionary: give dictionary_, and save zca_ too."
+            "estimator has codes of dictionary, which filters do not define: give dictionary_, and save zca_ too."
         )
     arrays = {"filters": estimator.components_}
     if estimator.zca_ is not None:
@@ -147,7 +183,7 @@ def _of_filters(estimator: ConvolutionalFeatures):
 def _of_stages(estimator: ConvolutionalStack):
     arrays, config = {}, {"layers": {}}
     for name, layer in estimator.layers_:
-        own, config["layers"][name] = weights_of(layer)
+        own, config["layers"][name] = described(layer)
         arrays |= {f"{name}.{key}": array for key, array in own.items()}
     return arrays, config
 
@@ -157,7 +193,7 @@ def _encoder(model):
     layers = model.params.encoder_layers[: model.n_layers]
     arrays = _scaling(model.scaling) | _dense("encoder", layers)
     arrays["encoder.0.weight"] = model.scaling.widened(layers[0].weights)
-    return arrays, {"encoder": _names(layers)}
+    return arrays, {"encoder": _names([layer.activation for layer in layers])}
 
 
 def _scaling(scaling):
@@ -186,10 +222,14 @@ def _both_ways(weights, biases):
     return arrays
 
 
-def _names(layers):
-    """Return the names of the activations of layers."""
+def _names(activations):
+    """Return the names of activations; for one of an own class what ``repr`` says, or the class, not a place in memory."""
     known = {id(each): name for name, each in ACTIVATIONS.items()}
-    return [known.get(id(layer.activation), repr(layer.activation)) for layer in layers]
+    return [
+        known.get(id(each))
+        or (type(each).__name__ if type(each).__repr__ is object.__repr__ else repr(each))
+        for each in activations
+    ]
 
 
 def _columns_of_losses(units):

@@ -16,6 +16,7 @@ from ._safetensors import read_arrays, write_arrays
 
 _MAX_ROUNDING = 0.01  # largest error of codes, which are about 1, by rounding
 _CONFIG, _WEIGHTS = "cfg.json", "sae_weights.safetensors"
+_NAMES = "W_enc", "b_enc", "W_dec", "b_dec"
 _ARCHITECTURES = {
     "topk": "topk",
     "batch_topk": "jumprelu",
@@ -120,11 +121,18 @@ def load_features(folder: PathLike) -> SparseAutoEncoder:
     with open(os.path.join(folder, _CONFIG), "rb") as file:
         try:
             config = dict(json.load(file))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{_CONFIG} in {folder} cannot be read: {error}") from error
-    missing = {"W_enc", "b_enc", "W_dec", "b_dec"}.difference(arrays)
+    missing = set(_NAMES).difference(arrays)
     if missing:
         raise ValueError(f"{_WEIGHTS} in {folder} has no {sorted(missing)}.")
+    shapes = [arrays[name].shape for name in _NAMES]
+    d_sae, d_in = arrays["b_enc"].size, arrays["b_dec"].size
+    if shapes != [(d_in, d_sae), (d_sae,), (d_sae, d_in), (d_in,)]:
+        raise ValueError(
+            f"{', '.join(_NAMES)} in {folder} must have the shapes (d_in, d_sae), (d_sae,), (d_sae, d_in), (d_in,); got "
+            f"{shapes}. Transpose the weights if another program wrote them so."
+        )
     if config.get("normalize_activations", "none") not in (None, "none"):
         raise ValueError(
             f"normalize_activations={config['normalize_activations']!r} is not known: fold the scale into the weights first."
@@ -136,8 +144,7 @@ def load_features(folder: PathLike) -> SparseAutoEncoder:
 
 def _folded(config, arrays):
     """Return the weights and biases with all that a configuration does beside them, in float32 or float64."""
-    names = "W_enc", "b_enc", "W_dec", "b_dec"
-    weights, bias, atoms, base = (arrays[name].astype(float) for name in names)
+    weights, bias, atoms, base = (arrays[name].astype(float) for name in _NAMES)
     weights = weights.T
     if config.get("apply_b_dec_to_input", True):
         bias = bias - weights @ base

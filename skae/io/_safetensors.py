@@ -45,29 +45,38 @@ def read_file(path: PathLike) -> tuple[dict[str, AnyArray], dict[str, str]]:
         If the file is damaged, or has values other than floats of 16, 32 and 64 bits.
     """
     with open(path, "rb") as file:
-        content = file.read()
+        content = memoryview(file.read())  # parts of which are no copies
     size = int.from_bytes(content[:8], "little")
     if len(content) < 8 or not 0 < size <= min(_MAX_HEADER, len(content) - 8):
         raise ValueError(
             f"{path} is no safetensors file: it is shorter than its header says, or has none."
         )
     try:
-        header = json.loads(content[8 : 8 + size])
+        header = json.loads(bytes(content[8 : 8 + size]))
         metadata = dict(header.pop("__metadata__", {}))
-        arrays = {name: _array(content[8 + size :], **each) for name, each in header.items()}
-        return arrays, metadata
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} cannot be read as a safetensors file: {error!r}") from error
+        numbers = content[8 + size :]
+        return {name: _array(numbers, name, **each) for name, each in header.items()}, metadata
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a safetensors file: {type(error).__name__}: {error}"
+        ) from error
 
 
-def _array(numbers, dtype, shape, data_offsets):
-    """Return one array, which lies within ``numbers`` whatever the header says."""
+def _array(numbers, name, dtype, shape, data_offsets):
+    """Return the array ``name``, which lies within ``numbers`` whatever the header says."""
+    if dtype not in _DTYPES:
+        raise ValueError(
+            f"{name!r} has the dtype {dtype}, and skae reads {', '.join(_DTYPES)}: convert it, as tensor.float() of "
+            "PyTorch does, and write the file again."
+        )
     start, end = data_offsets
     kind = np.dtype(_DTYPES[dtype])
     whole = all(isinstance(each, int) and each >= 0 for each in (start, end, *shape))
-    if not (
-        whole and start <= end <= len(numbers) and end - start == math.prod(shape) * kind.itemsize
-    ):
-        raise ValueError(f"an array of shape {shape} is at {data_offsets}")
+    if not (whole and end - start == math.prod(shape) * kind.itemsize):
+        raise ValueError(f"{name!r}, of shape {shape}, is at {data_offsets}")
+    if end > len(numbers):
+        raise ValueError(
+            f"{name!r} ends at byte {end}, and there are {len(numbers)}: the file was cut. Write or download it again."
+        )
     array = np.frombuffer(numbers[start:end], kind).reshape(shape)
     return array.astype(kind.newbyteorder("="))

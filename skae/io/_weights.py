@@ -1,7 +1,6 @@
 """Weights of any estimator in a safetensors file."""
 
 import json
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from .._arrays.namespace import to_numpy
 from .._estimators.subestimators import check_estimator
 from .._typing import FloatArray, PathLike
 from .._version import __version__
-from ._families import weights_of
+from ._families import described
 from ._safetensors import read_file, write_arrays
 
 
@@ -20,7 +19,7 @@ def save_weights(estimator: Any, path: PathLike) -> None:
 
     The user guide has the :ref:`names and formulas <weights>`. The metadata of the file have a key ``config``, a JSON
     object with the class (``estimator``), its plain parameters (``parameters``), ``skae_version`` and what else the
-    formulas need, such as names of activations.
+    formulas need, such as names of activations. Parameters are those of now: after ``set_params``, fit again first.
 
     Parameters
     ----------
@@ -52,12 +51,8 @@ def save_weights(estimator: Any, path: PathLike) -> None:
     """
     check_estimator(estimator)
     check_is_fitted(estimator)
-    arrays, config = weights_of(estimator)
-    config |= {
-        "estimator": type(estimator).__name__,
-        "parameters": _plain(estimator.get_params(deep=False)),
-        "skae_version": __version__,
-    }
+    arrays, config = described(estimator)
+    config["skae_version"] = __version__
     arrays = {name: to_numpy(array) for name, array in arrays.items()}
     write_arrays(path, arrays, {"config": json.dumps(config, default=_number)})
 
@@ -80,26 +75,15 @@ def load_weights(path: PathLike) -> tuple[dict[str, FloatArray], dict[str, Any]]
     Raises
     ------
     ValueError
-        If the file is damaged.
+        If the file is damaged, or has values other than floats of 16, 32 and 64 bits.
     OSError
         If the file cannot be opened.
     """
     arrays, metadata = read_file(path)
     try:
         return arrays, dict(json.loads(metadata.get("config", "{}")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"config in the metadata of {path} cannot be read: {error}") from error
-
-
-def _plain(params):
-    """Return the parameters that are numbers, texts, None or tuples of these."""
-    plain = (bool, Number, str, type(None))
-    return {
-        name: value
-        for name, value in params.items()
-        if isinstance(value, plain)
-        or (isinstance(value, (tuple, list)) and all(isinstance(each, plain) for each in value))
-    }
 
 
 def _number(value):

@@ -8,7 +8,7 @@ from common import in_library, some_digits
 from sklearn import config_context
 from sklearn.base import clone
 
-from skae import DenoisingAE, SparseAutoEncoder, SparseCoder
+from skae import DenoisingAE, SparseAutoEncoder, SparseCoder, StackedAEClassifier
 from skae.generative import (
     ball_moments,
     local_moments,
@@ -18,6 +18,8 @@ from skae.generative import (
     sample_walkback,
 )
 from skae.images import normalize_contrast, sample_patches
+from skae.io import load_weights, save_weights
+from skae.onnx import to_onnx
 from skae.plotting import (
     ChainDisplay,
     CodeDisplay,
@@ -90,3 +92,18 @@ def test_sparse_features_are_drawn(library):
     plt.close("all")
     np.testing.assert_array_equal(found.features, expected.features)
     np.testing.assert_allclose(found.rows, expected.rows, atol=1e-6)
+
+
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+@pytest.mark.parametrize("several", [False, True])
+def test_classifiers_are_written(library, several, tmp_path):
+    """As weights, and as a graph: whether a row has one class is read off a prediction."""
+    X = some_digits("float64")
+    y = (X[:, [20, 30]] > X[:, [20, 30]].mean(axis=0)).astype(int)
+    arrays = in_library(library, X, y if several else y[:, 0])
+    with config_context(array_api_dispatch=True):
+        model = StackedAEClassifier([3], **SHORT).fit(*arrays)
+        save_weights(model, tmp_path / "weights")
+        pytest.importorskip("onnx")
+        assert to_onnx(model, "predict").graph.output[0].name == "label"
+    assert load_weights(tmp_path / "weights")[1]["multilabel"] is several

@@ -426,6 +426,22 @@ def test_reconstructions_are_sums_of_filters_and_are_drawn():
     np.testing.assert_allclose(display.reconstructions, expected)
 
 
+def test_reconstructing_does_not_hold_the_codes_of_all_images(monkeypatch):
+    images = rng.standard_normal((200, 12, 12))
+    model = ConvolutionalPSD(8, patch_size=3, max_iter=1, random_state=0).fit(images[:9])
+    codes = model.transform(images)
+    expected = model.inverse_transform(codes)
+    monkeypatch.setattr("skae.images._map_coder._BLOCK_VALUES", 8000)  # ten images at once
+    tracemalloc.start()
+    try:
+        found = model.reconstruct(images)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(found, expected)
+    assert peak < codes.nbytes
+
+
 @pytest.mark.slow
 def test_images_of_8_bits_are_reconstructed_in_their_units():
     pixels = (255 / 16 * load_digits().images[:60]).astype(np.uint8)
@@ -433,6 +449,7 @@ def test_images_of_8_bits_are_reconstructed_in_their_units():
     model = ConvolutionalPSD(8, patch_size=4, max_iter=3, **options).fit(pixels)
     found = model.inverse_transform(model.transform(pixels)).reshape(pixels.shape)
     assert np.abs(found - pixels).mean() < 0.3 * pixels.mean()
+    np.testing.assert_allclose(model.reconstruct(pixels), found.reshape(60, -1), rtol=1e-5)
     shares = pixels / np.float32(255)
     model.fit(shares)
     found = model.inverse_transform(model.transform(shares)).reshape(pixels.shape)
