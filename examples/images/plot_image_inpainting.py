@@ -6,8 +6,8 @@ Half of the pixels of a photograph are missing. Convolutional sparse coding expl
 at all positions, and learns them from the pixels that are left: in turn, it takes a step of learning, and replaces the
 missing pixels by those of its reconstruction, while ``alpha`` falls. The controls are the harmonic function through the
 known pixels, which is the smoothest one, and the same alternation with a dictionary of overlapping patches, as in
-:doc:`plot_image_denoising`. Patches are better in decibels, since they average 64 estimates of each pixel, and have
-many more codes. Prints the peak signal-to-noise ratio of all, and the number of codes for each pixel.
+:doc:`/gallery/images/plot_image_denoising`. Patches are better in decibels, since they average 64 estimates of each
+pixel, and have many more codes. Prints the peak signal-to-noise ratio of all, and the number of codes for each pixel.
 """
 
 # %%
