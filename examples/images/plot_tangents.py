@@ -5,7 +5,7 @@ Tangents of digits
 A contractive auto-encoder learns the manifold of the digits: near each digit, its code varies along few directions, the
 tangents of the manifold. Moving a digit along them gives another digit of the same kind. The baseline is local PCA, the
 principal components of a digit's neighbors, which are estimated for each digit on its own. The same tangents then train
-a classifier with few labels (Rifai et al. 2011).
+a classifier with few labels (Rifai et al. 2011). Prints how smooth the tangents are, and accuracies.
 """
 
 # %%
@@ -22,15 +22,25 @@ X = X / 16
 options = {"loss": "bernoulli", "batch_size": 64, "learning_rate_init": 3e-3, "max_iter": 200}
 cae = ContractiveAE(200, contraction=1.0, **options, random_state=0).fit(X)
 
+
+def likeness(tangents):
+    """Return the correlation of neighboring pixels in tangents."""
+    images = tangents.reshape(-1, 8, 8) - tangents.mean(axis=-1).reshape(-1, 1, 1)
+    down, across = images[:, 1:] * images[:, :-1], images[:, :, 1:] * images[:, :, :-1]
+    return (down.mean() + across.mean()) / (2 * np.mean(images**2))
+
+
 # %%
 # Six digits, their tangents, and moves along the first one; on the right those of local PCA.
 digits = X[[np.flatnonzero(y == digit)[0] for digit in (0, 2, 3, 5, 7, 9)]]
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 for ax, name, model in zip(axes, ("contractive", "local PCA"), (cae, LocalPCA(30).fit(X))):
-    TangentDisplay.from_estimator(model, digits, steps=(-1.5, -0.75, 0.75, 1.5), ax=ax)
-    ax.set_xlabel(name)
+    display = TangentDisplay.from_estimator(model, digits, steps=(-1.5, -0.75, 0.75, 1.5), ax=ax)
+    words = f"{name}: neighboring pixels of tangents correlate by {likeness(display.basis):.2f}"
+    print(words)
+    ax.set_xlabel(words)
 figure.suptitle(
-    "Tangents of a contractive auto-encoder are smooth, those of local PCA are noisy", weight="bold"
+    "Tangents of a contractive auto-encoder are smoother than those of local PCA", weight="bold"
 )
 figure.savefig("tangents.png")
 

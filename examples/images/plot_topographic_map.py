@@ -40,6 +40,8 @@ print(f"               and by {chance:.1f} degrees between random pairs")
 # %%
 figure, ax = plt.subplots(figsize=(7, 7), layout="constrained")
 FilterDisplay.from_estimator(psd, ax=ax)
-ax.set_title("Atoms on their torus: neighbors are edges of like orientation")
+ax.set_title(
+    f"Edges of neighboring atoms differ by {near:.0f} degrees, of random pairs by {chance:.0f}"
+)
 figure.savefig("topographic_map.png")
 print("saved topographic_map.png")

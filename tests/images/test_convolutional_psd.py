@@ -8,15 +8,22 @@ import numpy as np
 import pytest
 from common import relative_gradient_error, sklearn_checks
 from scipy.optimize import approx_fprime
+from scipy.signal import correlate2d
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_images
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
 from threadpoolctl import threadpool_info
 
-from skae import _threads
-from skae.images import ConvolutionalPSD, _convolution, _map_coder
+from skae import SparseCoder, _threads
+from skae.images import (
+    ConvolutionalPSD,
+    _convolution,
+    _map_coder,
+    normalize_contrast,
+    sample_patches,
+)
 from skae.images._code_search import NeighborPools, infer_maps
 from skae.images._convolution import Convolution, ConvolutionalObjective, TiledEncoder
 from skae.nn.code_encoders import make_encoder
@@ -197,6 +204,32 @@ def test_a_convolution_learns_filters_that_made_images():
     assert np.mean(errors**2) < 0.1 * np.mean(images**2)
     psd.set_params(transform_algorithm="lasso", n_jobs=2)
     np.testing.assert_array_equal(psd.transform(images), codes)
+
+
+def repetition(filters):
+    """Return the mean over filters of the largest correlation with another one, over shifts by up to half of them."""
+    filters = filters.reshape(-1, 7, 7)
+    largest = []
+    for k, one in enumerate(filters):
+        others = [correlate2d(one, other) for j, other in enumerate(filters) if j != k]
+        largest.append(max(np.abs(each[3:-3, 3:-3]).max() for each in others))
+    return np.mean(largest)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_convolutional_filters_repeat_each_other_less_than_those_of_patches():
+    photographs = [
+        normalize_contrast(image.mean(axis=2) / 255).astype(np.float32)
+        for image in load_sample_images().images
+    ]
+    crops = sample_patches(photographs, (20, 20), 80, random_state=0).reshape(-1, 20, 20)
+    patches = sample_patches(crops, (7, 7), 4000, random_state=0)
+    options = {"alpha": 0.5, "max_iter": 4, "random_state": 0}
+    atoms = SparseCoder(16, **options).fit(patches).components_
+    options |= {"patch_size": 7, "beta": 0.5, "learning_rate_init": 0.01}
+    filters = ConvolutionalPSD(16, **options).fit(crops).filters_
+    assert repetition(filters) < 0.85 * repetition(atoms)
 
 
 @pytest.mark.slow

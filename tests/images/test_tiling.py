@@ -14,7 +14,12 @@ from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 
 from skae import PSD, RBM, ContractiveAE, SparseCoder
-from skae.images import ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack, _maps
+from skae.images import (
+    ConvolutionalFeatures,
+    ConvolutionalPSD,
+    ConvolutionalStack,
+    _maps,
+)
 
 rng = np.random.default_rng(0)
 COLOR = rng.random((12, 8, 9, 3))  # of 7 x 7 positions of patches of 2 x 3
@@ -271,6 +276,25 @@ def test_filters_of_a_tiled_decomposition():
     maps = maps.reshape(12, 3, 2, 6, 2)
     products = COLOR[2, 2:5, 4:7].ravel() @ psd.components_.reshape(6, 2, -1)[1].T
     np.testing.assert_allclose(maps[2, 1, 1, 1], products)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_stage_above_pools_the_filters_of_neighboring_positions():
+    """With patches of one position, its codes are those of the tiled decomposition."""
+    options = {"patch_size": 3, "tiling": (2, 3), "pool_size": 3, "random_state": 0}
+    psd = ConvolutionalPSD(2, max_iter=1, **options)
+    codes = psd.fit(COLOR).transform(COLOR)
+    pools = ConvolutionalFeatures(
+        dictionary=np.eye(2), encoder="linear", rectification="absolute", patch_size=1,
+        contrast=None, whitening=None, pooling="l2", pool_size=3, pool_stride=2,
+        image_shape=psd.map_shape_,
+    )  # fmt: skip
+    pooled = pools.fit_transform(codes).reshape(12, *pools.map_shape_)
+    maps = codes.reshape(12, *psd.map_shape_)
+    for i, j in np.ndindex(2, 2):
+        window = maps[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]  # of all tiles
+        expected = np.sqrt((window**2).sum(axis=(1, 2)))
+        np.testing.assert_allclose(pooled[:, i, j], expected, rtol=1e-6)
 
 
 @pytest.mark.slow

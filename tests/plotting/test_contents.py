@@ -10,15 +10,18 @@ import polars as pl
 import pytest
 import scipy.sparse
 from matplotlib.colors import to_rgba
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 
 from skae import PSD, AutoEncoder, SparseAutoEncoder
 from skae.generative import sample_chain, sample_walkback
-from skae.images import ConvolutionalFeatures, ConvolutionalPSD
+from skae.images import ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
 from skae.plotting import (
     ChainDisplay,
     CodeDisplay,
+    FeatureMapDisplay,
     FilterDisplay,
     LossCurveDisplay,
     ReconstructionDisplay,
@@ -175,6 +178,72 @@ def test_maps_of_many_filters_stand_in_a_square():
     top, left = height + 4, width + 4 + 2 * 5
     np.testing.assert_allclose(sheet[top : top + 4, left : left + 4], expected, rtol=1e-6)
     assert sheet.mask[top:, 2 * (width + 4) :].all() and sheet.mask[height:top].all()
+
+
+IMAGES = X.reshape(-1, 8, 8)
+LOW = ConvolutionalFeatures(3, dictionary="patches", patch_size=3, pool_size=2, random_state=0)
+HIGH = ConvolutionalFeatures(
+    dictionary=PCA(4), encoder="code", patch_size=2, pool_size=1, random_state=0
+)
+
+
+def test_maps_of_all_stages_are_as_large_as_the_image():
+    stack = ConvolutionalStack([("low", LOW), ("high", HIGH)], all_stages=True).fit(IMAGES)
+    display = FeatureMapDisplay.from_estimator(stack, IMAGES[7], n_maps=2, cmap="magma")
+    rows = stack.transform(IMAGES[7:8])[0]
+    low, high = rows[:27].reshape(3, 3, 3), rows[27:].reshape(2, 2, 4)
+    sheet = _sheet(display)
+    assert sheet.shape == (2 * 9 - 1, 3 * 9 - 1) and sheet.mask[9:, :8].all()
+    np.testing.assert_allclose(sheet[:8, :8], IMAGES[7] / IMAGES[7].max())
+    places = np.arange(8)
+    for top, codes, shown in ((0, low, display.maps[0]), (9, high, display.maps[1])):
+        order = np.argsort(-(codes**2).sum(axis=(0, 1)))[:2]
+        np.testing.assert_allclose(shown, np.moveaxis(codes[..., order], 2, 0))
+        # The code at each pixel of a map, which is as far down and across as the pixel.
+        at = np.ix_(places * len(codes) // 8, places * len(codes) // 8)
+        least = min(0, codes[..., order].min())
+        for k, column in enumerate(order):
+            expected = (codes[..., column][at] - least) / (codes[..., order].max() - least)
+            left = 9 * (k + 1)
+            np.testing.assert_allclose(sheet[top : top + 8, left : left + 8], expected, atol=1e-6)
+    assert display.maps[1].min() < 0 <= display.maps[0].min()
+    ax = display.ax_
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["low", "high"]
+    np.testing.assert_array_equal(ax.get_yticks(), [3.5, 12.5])
+    assert "image (top left)" in ax.get_title() and ax.images[0].get_cmap().name == "magma"
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_maps_of_one_stage_and_of_sparse_codes():
+    psd = ConvolutionalPSD(5, patch_size=3, max_iter=1, random_state=0).fit(IMAGES[:20])
+    for estimator in (psd, clone(LOW).fit(IMAGES)):
+        display = FeatureMapDisplay.from_estimator(estimator, X[3], im_kw={"alpha": 0.5})
+        codes = estimator.transform(IMAGES[3:4]).reshape(estimator.map_shape_)
+        largest = np.linalg.norm(codes, axis=(0, 1)).argmax()
+        np.testing.assert_allclose(display.maps[0][0], codes[..., largest])
+        assert len(display.maps[0]) == codes.shape[2]  # there are no eight
+        assert display.names == [type(estimator).__name__]
+        assert display.ax_.images[0].get_alpha() == 0.5
+
+
+def test_an_image_in_color_is_gray_above_its_maps():
+    images = np.random.default_rng(0).random((9, 6, 5, 3))
+    model = clone(LOW).fit(images)
+    display = FeatureMapDisplay.from_estimator(model, images[2], n_maps=1)
+    gray = images[2].mean(axis=2)
+    expected = (gray - gray.min()) / (gray.max() - gray.min())
+    np.testing.assert_allclose(_sheet(display)[:6, :5], expected)
+    for image in (images, images[2, :, :, :1], images[2, :, :, 0], images[2, 1:]):
+        with pytest.raises(
+            ValueError, match=r"one image of height, width and channels \(6, 5, 3\)"
+        ):
+            FeatureMapDisplay.from_estimator(model, image)
+    with pytest.raises(ValueError, match="n_maps == 0"):
+        FeatureMapDisplay.from_estimator(model, images[2], n_maps=0)
+    with pytest.raises(NotFittedError):
+        FeatureMapDisplay.from_estimator(ConvolutionalStack([("low", LOW)]), images[2])
+    with pytest.raises(TypeError, match="has no image_shape_: give image features"):
+        FeatureMapDisplay.from_estimator(PCA(2).fit(X), X[0])
 
 
 def test_chains_of_a_model(model):
