@@ -1,9 +1,9 @@
 """Tangents of color images: a contractive auto-encoder beside local PCA and PCA on CIFAR-10 (Rifai et al., NIPS 2011).
 
-A small move of a image, by translation, rotation or zoom, is a direction in which real images vary. The table has
-the fraction of its squared length that lies in the space of a image's first tangents, mean over 500 test images;
+A small move of an image, by translation, rotation or zoom, is a direction in which real images vary. The table has
+the fraction of its squared length that lies in the space of an image's first tangents, mean over 500 test images;
 the moves are differences of half a pixel (rotation and zoom: at the border). Tangents of the auto-encoder are singular
-vectors of the Jacobian of its code, those of local PCA principal components of a image's neighbors; PCA has the same
+vectors of the Jacobian of its code, those of local PCA principal components of an image's neighbors; PCA has the same
 ones for all images. All learn from the first 9000 images of the first training batch. The contraction and the
 number of neighbors are chosen by the mean fraction in 30 tangents on 200 of the others.
 
@@ -128,7 +128,7 @@ def measured(records, name, train, validation, test):
 
 def lines(rows):
     """Yield the lines of the table."""
-    yield f"CIFAR-10, {N_TRAIN} images: percent of the squared length of small moves that lies in a image's tangents"
+    yield f"CIFAR-10, {N_TRAIN} images: percent of the squared length of small moves that lies in an image's tangents"
     yield "model        tangents    down   right  rotation    zoom   setting"
     for row in rows:
         setting = " ".join(f"{key} {value}" for key, value in row["setting"].items())

@@ -53,7 +53,7 @@ WIDTHS, NOISES = (0.1, 0.2), (0.01, 0.03, 0.1)  # of kernels, and their penaltie
 class Recipe(NamedTuple):
     """Data, published accuracy (of PCANet where it is of digits), stages side by side, and what is done to their features.
 
-    Stage k has images of which each side is 1 / (k + 1) as long. Features of all ``views`` of a image are added.
+    Stage k has images of which each side is 1 / (k + 1) as long. Features of all ``views`` of an image are added.
     """
 
     source: str
