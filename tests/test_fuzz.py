@@ -52,7 +52,7 @@ ESTIMATORS = {
     for each in vars(module).values()
     if inspect.isclass(each) and hasattr(each, "fit") and not inspect.isabstract(each)
 }
-N_ROWS, N_COLUMNS = 24, 9
+N_ROWS, N_COLUMNS = 16, 9
 DATA_NAMES = {
     "X",
     "y",
@@ -175,7 +175,9 @@ def _drawn(rng, Model, few=False):
         elif plain is not None:
             params[name] = plain
     for name in {"n_draws", "burn_in", "thin"} & set(signature):
-        params[name] = int(rng.integers(1, 4))
+        params[name] = int(rng.integers(1, 3))
+    if Model is generative.JointEnergy:
+        params["n_chains"] = int(rng.integers(1, 4))
     return Model(**params)
 
 
