@@ -14,13 +14,17 @@ from pathlib import Path
 import skae
 
 
+def forks():
+    """Return what starts processes as forks of one that has imported the package."""
+    context = multiprocessing.get_context("forkserver")
+    names = "distributed", "generative", "images", "plotting"
+    context.set_forkserver_preload(["distributed", *[f"skae.{name}" for name in names]])
+    return context
+
+
 def process(function, *arguments):
     """Return the started process of ``function(*arguments)``, which are pickled."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["skae.distributed", "skae.generative", "skae.images", "skae.plotting"]
-    )
-    started = context.Process(target=function, args=arguments)
+    started = forks().Process(target=function, args=arguments)
     started.start()
     return started
 

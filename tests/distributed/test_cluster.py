@@ -10,6 +10,7 @@ from copy import deepcopy
 import numpy as np
 import pandas as pd
 import pytest
+from processes import forks
 from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_outlier_detector, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
@@ -322,6 +323,7 @@ def test_workers_that_are_gone_are_an_error():
 def test_a_worker_that_is_killed_changes_nothing():
     model = DenoisingAE(10, max_iter=15, tol=0, random_state=0)
     options = {"n_parts": 3, "timeout": 60}
+    forks()  # of what Dask's own list has not
     with _cluster(2, processes=True) as cluster, distributed.Client(cluster) as client:
         expected = Distributed(model, client=client, **options).fit(X).estimator_
 
