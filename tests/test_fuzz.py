@@ -358,7 +358,7 @@ ARGUMENTS = {
     "center": [True, False],
     "y": [np.arange(30) % 3, np.arange(4)],
     "variation": ["basic", "rot", "bg-rand", "bg-img", "none"],
-    "n_samples": [0, 1, 5, 30, -2],
+    "n_samples": [0, 1, 5, 12, -2],
     "name": ["basic", "rectangles", "convex", "none"],
 }  # fmt: skip
 FUNCTIONS = {
@@ -405,7 +405,7 @@ def _arguments(rng, function):
             choices = ARGUMENTS[name]
             likely = choices[: 1 + (len(choices) + 1) // 2] if rng.random() < 0.8 else choices
             arguments[name] = likely[rng.integers(len(likely))]
-    for name, size in {"n_steps": 5, "n_samples": 30}.items():  # defaults are large
+    for name, size in {"n_steps": 5, "n_samples": 12}.items():  # defaults are large
         if name in inspect.signature(function).parameters:
             arguments.setdefault(name, size)
     return arguments

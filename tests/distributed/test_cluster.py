@@ -508,7 +508,7 @@ def test_lazy_sparse_codes_are_sparse_and_are_taken_back(client):
     local = model.to_local()
     table = pd.DataFrame(X)
     kept = table[table[20] > 0.9]
-    parts = frame.from_pandas(table, npartitions=80)
+    parts = frame.from_pandas(table, npartitions=30)
     rows = array.from_array(X, chunks=(90, 64))
     some = parts[parts[20] > 0.9]
     assert 0 in some.map_partitions(len).compute().to_numpy()
