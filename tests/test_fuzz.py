@@ -523,9 +523,8 @@ def endless(name, path, n_epochs):
 
 def train_until_stopped(name, path, pipe):
     """Train an estimator of a family in this process, and tell ``pipe`` when that begins and what an interrupt leaves."""
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # jobs in the background of a shell ignore it
+    # Jobs in the background of a shell ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     warnings.simplefilter("ignore")
     # An interrupt while numba loads leaves numba unusable.
     model, X, y = endless(name, None, 1)

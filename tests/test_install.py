@@ -90,9 +90,8 @@ class Shout(Observer):
 
 
 def train_and_shout(pipe):
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # jobs in the background of a shell ignore it
+    # Jobs in the background of a shell ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     X = np.random.default_rng(0).random((500, 20))
     model = ContractiveAE(5, max_iter=10**6, tol=0, n_iter_no_change=10**6)
     model._reporters = lambda *_: [Shout(pipe)]
