@@ -177,7 +177,7 @@ def _drawn(rng, Model, few=False):
     for name in {"n_draws", "burn_in", "thin"} & set(signature):
         params[name] = int(rng.integers(1, 3))
     if Model is generative.JointEnergy:
-        params["n_chains"] = int(rng.integers(1, 4))
+        params["n_chains"] = int(rng.integers(1, 3))
     return Model(**params)
 
 
