@@ -1,11 +1,16 @@
 """Options of the test run, and the threads of its processes."""
 
+import multiprocessing
 import os
 
 from joblib import cpu_count
 from threadpoolctl import threadpool_limits
 
-import skae  # noqa: F401  (whose libraries have the threads)
+# Workers of Dask that are processes begin as forks of one that has imported the package (processes.py).
+if "forkserver" in multiprocessing.get_all_start_methods():
+    os.environ.setdefault("DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD", "forkserver")
+
+import skae  # noqa: E402, F401  (whose libraries have the threads)
 
 
 def pytest_sessionstart():

@@ -41,6 +41,6 @@ OTHERS = [
     AnomalyDetector(AutoEncoder(3, **SHORT)),
     Imputer(AutoEncoder(3, **SHORT)),
     LocalPCA(4),
-    JointEnergy(AutoEncoder(3, **SHORT), n_draws=2, burn_in=1, random_state=0),
+    JointEnergy(AutoEncoder(3, **SHORT), n_draws=2, burn_in=1, n_chains=2, random_state=0),
     ZCA(),
 ]

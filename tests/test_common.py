@@ -1,6 +1,7 @@
 """scikit-learn's own checks, legacy ones too."""
 
 import inspect
+from functools import partial
 
 import pytest
 from common import sklearn_checks
@@ -44,20 +45,22 @@ LAYERS = [("low", AutoEncoder(8, max_iter=3)), ("high", AutoEncoder(6, max_iter=
 MACHINES = [
     (name, RBM(n, max_iter=3, learning_rate_init=0.01)) for name, n in (("low", 8), ("high", 6))
 ]
+# Checks of predictions ask for a good model of few rows.
+ENOUGH = {"max_iter": 25, "learning_rate_init": 0.1}
 BOLTZMANN = [
     RBM(3, max_iter=5, learning_rate_init=0.01),
     RBM(3, max_iter=5, learning_rate_init=0.01, gradient="pcd"),
     DBN(MACHINES),
     DBM(MACHINES, max_iter=3),
-    BoltzmannClassifier(DBN(MACHINES), max_iter=200, learning_rate_init=0.02),
-    BoltzmannClassifier(DBM(MACHINES, max_iter=3), max_iter=200, learning_rate_init=0.02),
+    BoltzmannClassifier(DBN(MACHINES), **ENOUGH),
+    BoltzmannClassifier(DBM(MACHINES, max_iter=3), **ENOUGH),
 ]
 STACKS = [
     StackedAE(LAYERS),
     StackedAE(LAYERS, fine_tune="reconstruction", max_iter=5),
-    StackedAE(LAYERS, fine_tune="supervised", max_iter=200, learning_rate_init=0.02),
-    StackedAEClassifier(LAYERS, max_iter=200, learning_rate_init=0.02),
-    StackedAERegressor(LAYERS, max_iter=200, learning_rate_init=0.02),
+    StackedAE(LAYERS, fine_tune="supervised", **ENOUGH),
+    StackedAEClassifier(LAYERS, **ENOUGH),
+    StackedAERegressor(LAYERS, **ENOUGH),
     RecurrentAE(LAYERS, max_iter=5),
     RecurrentAE(LAYERS, max_iter=5, pretraining=None, solver="lbfgs"),
 ]
@@ -97,9 +100,7 @@ OTHERS = [
     Imputer(),
     LocalPCA(2),
     TangentNeighborsClassifier(LocalPCA(3), n_neighbors=1, n_tangents=1),
-    ManifoldTangentClassifier(
-        AutoEncoder(8, max_iter=3), n_tangents=1, max_iter=200, learning_rate_init=0.02
-    ),
+    ManifoldTangentClassifier(AutoEncoder(8, max_iter=3), n_tangents=1, **ENOUGH),
 ]
 
 
@@ -112,5 +113,9 @@ def test_sklearn(estimator, check):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @sklearn_checks(OTHERS, expected_failures=_expected_failures)
-def test_sklearn_for_the_others(estimator, check):
+def test_sklearn_for_the_others(estimator, check, monkeypatch):
+    # The bases that they have by default train for as many epochs as the other ones here.
+    for module, Base in (("_imputer", DenoisingAE), ("_detector", AutoEncoder)):
+        short = partial(Base, max_iter=5)
+        monkeypatch.setattr(f"skae.autoencoders.{module}.{Base.__name__}", short)
     check(estimator)

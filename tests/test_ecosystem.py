@@ -16,6 +16,7 @@ import scipy.sparse
 import small_models
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from numba.core.registry import CPUDispatcher
+from processes import copy_kernels, facts_of_an_import
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -433,10 +434,17 @@ FORK = """
 """
 
 
-def _run(code, **environment):
+def _run(code, folder=None, **environment):
     command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)]
-    environment = {**os.environ, **environment}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+    options = {"env": {**os.environ, **environment}, "cwd": folder, "timeout": 100}
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def _run_kernels(code, folder, **environment):
+    """Run code that needs kernels alone, with those in ``folder`` and its machine code."""
+    return _run(
+        code, folder, PYTHONPATH=str(folder), NUMBA_CACHE_DIR=str(folder / "cache"), **environment
+    )
 
 
 @pytest.mark.slow
@@ -491,8 +499,9 @@ COLD = """
 
 @pytest.mark.slow
 def test_many_processes_compile_at_once(tmp_path):
+    copy_kernels(tmp_path)
     with ThreadPoolExecutor(4) as pool:
-        runs = list(pool.map(lambda _: _run(COLD, NUMBA_CACHE_DIR=str(tmp_path)), range(4)))
+        runs = list(pool.map(lambda _: _run_kernels(COLD, tmp_path), range(4)))
     assert [each.stdout.strip() for each in runs] == ["0.6225"] * 4, runs
 
 
@@ -509,15 +518,17 @@ CALLS = """
 
 @pytest.mark.slow
 def test_the_process_that_compiles_has_the_bits_of_those_that_load(tmp_path):
-    first, second = (_run(CALLS, NUMBA_CACHE_DIR=str(tmp_path)).stdout for _ in range(2))
+    copy_kernels(tmp_path)
+    first, second = (_run_kernels(CALLS, tmp_path).stdout for _ in range(2))
     assert first == second != ""
 
 
 @pytest.mark.slow
 def test_machine_code_is_not_kept_where_that_is_switched_off(tmp_path):
-    result = _run(COLD, NUMBA_CACHE_DIR=str(tmp_path), SKAE_NUMBA_CACHE="0")
+    copy_kernels(tmp_path)
+    result = _run_kernels(COLD, tmp_path, SKAE_NUMBA_CACHE="0")
     assert result.stdout.strip() == "0.6225", result.stderr
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not list(tmp_path.rglob("*.nb?"))
 
 
 def test_kernels_have_no_threads_of_numba():
@@ -537,15 +548,9 @@ def test_kernels_know_what_is_not_finite():
 
 @pytest.mark.slow
 def test_import_compiles_nothing():
-    code = """
-        import sys
-        import skae, skae.generative, skae.images, skae.datasets
-        from numba.core.registry import CPUDispatcher
-        modules = [each for name, each in sys.modules.items() if name.startswith("skae")]
-        kernels = [each for module in modules for each in vars(module).values() if isinstance(each, CPUDispatcher)]
-        print(len(kernels) > 20, sum(len(each.signatures) for each in kernels))
-    """
-    assert _run(code).stdout.strip() == "True 0"
+    facts = facts_of_an_import()
+    assert facts["kernels"] > 20
+    assert facts["compiled"] == 0
 
 
 @_each(TRAINED)

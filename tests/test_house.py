@@ -86,6 +86,16 @@ def test_one_place_compiles():
             assert "njit" not in path.read_text(), path
 
 
+def test_kernels_assign_no_array_to_a_slice():
+    """Numba would compile the message of an error for other shapes, which takes seconds; ``copy`` has none."""
+    for path in (SOURCE / "_kernels").glob("*.py"):
+        for node in _nodes(path):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+                parts = [*ast.walk(node.targets[0].slice), *ast.walk(node.value)]
+                n_slices = sum(isinstance(each, ast.Slice) for each in parts)
+                assert n_slices < 2, f"{path}:{node.lineno}"
+
+
 def test_one_place_warns():
     """It finds the line of the user's code; a ``stacklevel`` would count the functions in between."""
     for path in SOURCE.rglob("*.py"):

@@ -1,5 +1,6 @@
 """The package where nothing can be written, and in a process that is interrupted."""
 
+import multiprocessing
 import os
 import re
 import shutil
@@ -10,9 +11,13 @@ import textwrap
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from processes import copy_kernels, facts_of_an_import, process
 
 import skae
+from skae import ContractiveAE
+from skae._protocols import Observer
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,56 +65,56 @@ def test_no_folder_can_be_written(tmp_path):
 
 @pytest.mark.slow
 def test_import_loads_no_extra():
-    result = _run("import sys, skae; print(sorted({'matplotlib', 'skops'} & set(sys.modules)))")
-    assert result.stdout.strip() == "[]", result.stderr
+    assert not {"matplotlib", "skops"} & {*facts_of_an_import()["loaded"]}
 
 
 @pytest.mark.slow
 def test_modules_need_no_import_of_their_own():
     """As in scikit-learn: every module without an underscore is an attribute of the package."""
-    code = """
-        import pkgutil, skae
-        names = {module.name for module in pkgutil.iter_modules(skae.__path__)}
-        names = {name for name in names if not name.startswith("_")}
-        shown = {name for name in dir(skae) if not name.startswith("__")}
-        assert shown == {*skae.__all__, *names} - {"__version__"}, shown ^ names
-        print(all(getattr(skae, name).__name__ == f"skae.{name}" for name in names))
-        skae.pictures
-    """
-    result = _run(code)
-    assert result.stdout.strip() == "True"
-    assert "AttributeError: module 'skae' has no attribute 'pictures'" in result.stderr
+    facts = facts_of_an_import()
+    names = facts["modules"]
+    assert {*facts["listed"]} == {*skae.__all__, *names} - {"__version__"}
+    assert facts["names"] == [f"skae.{name}" for name in names]
+    assert facts["error"] == "module 'skae' has no attribute 'pictures'"
+
+
+class Shout(Observer):
+    def __init__(self, pipe):
+        self.pipe = pipe
+
+    def epoch_end(self, state):
+        self.pipe.send("epoch")
+
+    def close(self, state):
+        pass
+
+
+def train_and_shout(pipe):
+    # Jobs in the background of a shell ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    X = np.random.default_rng(0).random((500, 20))
+    model = ContractiveAE(5, max_iter=10**6, tol=0, n_iter_no_change=10**6)
+    model._reporters = lambda *_: [Shout(pipe)]
+    try:
+        model.fit(X)
+    except KeyboardInterrupt:
+        pipe.send((model.n_iter_ > 2, np.isfinite(model.transform(X)).all()))
 
 
 @pytest.mark.slow
 def test_ctrl_c_publishes_weights():
-    code = """
-        import signal
-        import numpy as np
-        from skae import ContractiveAE
-        from skae._protocols import Observer
-
-        # Jobs in the background of a shell ignore it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-        class Shout(Observer):
-            def epoch_end(self, state): print("epoch", flush=True)
-            def close(self, state): pass
-
-        X = np.random.default_rng(0).random((500, 20))
-        model = ContractiveAE(5, max_iter=10**6, tol=0, n_iter_no_change=10**6)
-        model._reporters = lambda *_: [Shout()]
-        try:
-            model.fit(X)
-        except KeyboardInterrupt:
-            print(model.n_iter_ > 2, np.isfinite(model.transform(X)).all())
-    """
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    pipe, its_end = multiprocessing.Pipe(duplex=False)
+    training = process(train_and_shout, its_end)
+    its_end.close()
     for _ in range(3):
-        assert process.stdout.readline() == "epoch\n"
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60)[0].endswith("True True\n")
+        assert pipe.poll(60) and pipe.recv() == "epoch"
+    os.kill(training.pid, signal.SIGINT)
+    said = "epoch"
+    while said == "epoch":
+        assert pipe.poll(60)
+        said = pipe.recv()
+    assert said == (True, True)
+    training.join(60)
 
 
 SIGMOID = """
@@ -123,17 +128,18 @@ SIGMOID = """
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory):
-    """Return the package in another folder, with a cache that has what SIGMOID compiled there.
+    """Return the kernels in another folder, with a cache that has what SIGMOID compiled there.
 
-    A dict of the ``folder``, the ``cache``, the ``options`` of :func:`_run`, and the ``first`` run.
+    A dict of the ``folder``, where ``whole`` is a copy of the ``cache``, the ``options`` of :func:`_run`, and the
+    ``first`` run.
     """
     folder = tmp_path_factory.mktemp("copied")
-    source = Path(skae.__file__).parent
-    shutil.copytree(source, folder / "skae", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_kernels(folder)
     cache = folder / "cache"
     environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(cache)}
     options = {"env": environment, "cwd": folder}
     first = _run(SIGMOID, **options)
+    shutil.copytree(cache, folder / "whole")
     return {"folder": folder, "cache": cache, "options": options, "first": first}
 
 
@@ -206,9 +212,10 @@ def _exchange(cache):
 @pytest.mark.parametrize("other", ["kernels", "types"])
 def test_machine_code_of_others_is_not_taken(copied, other, tmp_path):
     """Two processes that compile at the same time may write to a file of the same name."""
+    shutil.copytree(copied["folder"] / "whole", tmp_path, dirs_exist_ok=True)
     environment = {**copied["options"]["env"], "NUMBA_CACHE_DIR": str(tmp_path)}
     options = {**copied["options"], "env": environment}
-    expected = _run(SIGMOID, **options).stdout
+    expected = copied["first"].stdout
     if other == "types":
         _run(SIGMOID.replace("float32", "float64"), **options)
     else:
@@ -221,8 +228,9 @@ def test_machine_code_of_others_is_not_taken(copied, other, tmp_path):
 
 
 @pytest.mark.slow
-def test_without_compilation():
+def test_without_compilation(capsys):
     code = FIT.replace("random((50, 8))", "random((8, 4))").replace("max_iter=2", "max_iter=1")
     result = _run(code, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})
     assert result.returncode == 0, result.stderr
-    assert float(result.stdout) == pytest.approx(float(_run(code).stdout), rel=1e-3)
+    exec(textwrap.dedent(code), {})
+    assert float(result.stdout) == pytest.approx(float(capsys.readouterr().out), rel=1e-3)

@@ -1,5 +1,7 @@
 """scikit-learn's setting of what transformers give to users does not reach codes that are used inside."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from sklearn import config_context
@@ -13,8 +15,18 @@ from skae.sources import apply
 
 X = load_digits().data[:150] / 16
 FAST = {"max_iter": 2, "random_state": 0}
-DENSE = AutoEncoder(5, **FAST).fit(X)
-SPARSE = SparseAutoEncoder(20, k=3, **FAST).fit(X)
+
+
+@cache
+def _dense():
+    return AutoEncoder(5, **FAST).fit(X)
+
+
+@cache
+def _sparse():
+    return SparseAutoEncoder(20, k=3, **FAST).fit(X)
+
+
 PATCHES = {"patch_size": 3, "pool_grid": 4, "n_patches": 500, "random_state": 0}
 INSIDE = {
     "detector": lambda: AnomalyDetector(SparseAutoEncoder(20, k=3, **FAST)).fit(X).score_samples(X),
@@ -40,11 +52,11 @@ INSIDE = {
         .set_output(transform="default")
         .transform(X)
     ),
-    "plane": lambda: np.abs(CodeDisplay.from_estimator(DENSE, X).points),
-    "plane of sparse codes": lambda: np.abs(CodeDisplay.from_estimator(SPARSE, X).points),
-    "saturation": lambda: SaturationDisplay.from_estimator(SPARSE, X).shares,
-    "features": lambda: SparseFeatureDisplay.from_estimator(SPARSE, X).features,
-    "parts": lambda: apply(SPARSE, iter([X[:80], X[80:]])).toarray(),
+    "plane": lambda: np.abs(CodeDisplay.from_estimator(_dense(), X).points),
+    "plane of sparse codes": lambda: np.abs(CodeDisplay.from_estimator(_sparse(), X).points),
+    "saturation": lambda: SaturationDisplay.from_estimator(_sparse(), X).shares,
+    "features": lambda: SparseFeatureDisplay.from_estimator(_sparse(), X).features,
+    "parts": lambda: apply(_sparse(), iter([X[:80], X[80:]])).toarray(),
 }
 
 

@@ -2,21 +2,22 @@
 
 import gc
 import os
+import random
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from processes import process
 from sklearn.base import clone
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skae import (
     RBM,
+    AutoEncoder,
     ContractiveAE,
     DenoisingAE,
     SparseAutoEncoder,
@@ -230,52 +231,56 @@ def test_a_team_may_end_while_blas_is_being_limited(monkeypatch):
         assert _blas_threads() == before
 
 
+def fit_with_interrupts(error):
+    """Interrupt fits by ``error`` at 40 random times, after which all threads and limits are as before."""
+    warnings.simplefilter("ignore")
+    _threads._SMALLEST_WORK = 1000
+    threadpool_limits(2, user_api="blas")
+    limits = [each["num_threads"] for each in threadpool_info()]
+    X = np.random.default_rng(0).random((300, 40))
+    model = AutoEncoder(20, batch_size=100, max_iter=3, random_state=0).fit(X)
+    whole, start = model.components_.copy(), time.perf_counter()
+    model.fit(X)
+    seconds = time.perf_counter() - start
+    random.seed(0)
+
+    def throw(*args):
+        raise error("now")
+
+    def interrupt(after, caught):
+        time.sleep(after)
+        while not caught.is_set():  # Python drops an exception that a destructor raises
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            caught.wait(5)
+
+    signal.signal(signal.SIGINT, throw)
+    for _ in range(40):
+        caught = threading.Event()
+        arguments = random.uniform(0, seconds), caught
+        thread = threading.Thread(target=interrupt, args=arguments)
+        try:
+            thread.start()
+            while True:
+                model.fit(X)
+        except error:
+            caught.set()
+            thread.join()
+        deadline = time.monotonic() + 5
+        while threading.active_count() > 1 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert threading.active_count() == 1
+        assert [each["num_threads"] for each in threadpool_info()] == limits
+    np.testing.assert_array_equal(model.fit(X).components_, whole)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("error", ["KeyboardInterrupt", "TimeoutError"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
 def test_interrupts_at_any_time_leave_no_thread_and_no_limit(error):
     """In a process of its own, which is killed if it hangs."""
-    script = """
-        import random, signal, threading, time, warnings
-        warnings.simplefilter("ignore")
-        import numpy as np
-        from threadpoolctl import threadpool_info, threadpool_limits
-        from skae import AutoEncoder, _threads
-        _threads._SMALLEST_WORK = 1000
-        threadpool_limits(2, user_api="blas")
-        limits = [each["num_threads"] for each in threadpool_info()]
-        X = np.random.default_rng(0).random((300, 40))
-        model = AutoEncoder(20, batch_size=100, max_iter=3, random_state=0).fit(X)
-        whole, start = model.components_.copy(), time.perf_counter()
-        model.fit(X)
-        seconds = time.perf_counter() - start
-        random.seed(0)
-        def throw(*args):
-            raise ERROR("now")
-        signal.signal(signal.SIGINT, throw)
-        for _ in range(40):
-            caught = threading.Event()
-            def interrupt(after=random.uniform(0, seconds)):
-                time.sleep(after)
-                while not caught.is_set():  # Python drops an exception that a destructor raises
-                    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-                    caught.wait(5)
-            thread = threading.Thread(target=interrupt)
-            try:
-                thread.start()
-                while True:
-                    model.fit(X)
-            except ERROR:
-                caught.set()
-                thread.join()
-            deadline = time.monotonic() + 5
-            while threading.active_count() > 1 and time.monotonic() < deadline:
-                time.sleep(0.001)
-            assert threading.active_count() == 1
-            assert [each["num_threads"] for each in threadpool_info()] == limits
-        np.testing.assert_array_equal(model.fit(X).components_, whole)
-    """
-    script = textwrap.dedent(script).replace("ERROR", error)
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+    fits = process(fit_with_interrupts, error)
+    fits.join(120)
+    fits.kill()
+    assert fits.exitcode == 0
 
 
 def test_an_interrupt_as_a_thread_starts_stays_an_interrupt():

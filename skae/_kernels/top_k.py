@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._jit import kernel
+from .gap import copy
 
 _GROUPS = 4  # groups of entries of a row, per entry that is kept
 _BISECTIONS = 12  # bisections of the range of the largest entries
@@ -97,7 +98,7 @@ def _keep(k, bound, count, found, places, scratch, columns, values):
     """Write the k largest of ``count`` candidates, where ties go to the first; return their number."""
     limit, n_ties = bound, k
     if count > k:
-        scratch[:count] = found[:count]
+        copy(found, scratch[:count])
         limit = kth_largest(scratch, count, k)
         for c in range(count):
             n_ties -= found[c] > limit

@@ -33,11 +33,15 @@ HIDDEN = RNG.standard_normal((500, 2))
 X = np.hstack([HIDDEN, np.sin(2 * HIDDEN), HIDDEN[:, :1] * HIDDEN[:, 1:]])
 X += 0.1 * RNG.standard_normal(X.shape)
 FAST = {"max_iter": 40, "random_state": 0}
-DETECTOR = AnomalyDetector(ContractiveAE(20, **FAST)).fit(X)
 
 
-def test_scores_by_hand():
-    base = DETECTOR.base_
+@pytest.fixture(scope="module")
+def fitted():
+    return AnomalyDetector(ContractiveAE(20, **FAST)).fit(X)
+
+
+def test_scores_by_hand(fitted):
+    base = fitted.base_
     residuals, codes = X - base.reconstruct(X), base.transform(X)
     usual, kept = np.mean(residuals**2, axis=0), np.arange(len(X))
     for _ in range(4):
@@ -48,20 +52,20 @@ def test_scores_by_hand():
         distances = (residuals**2 / variance).sum(axis=1)
         distances += np.sum(away * np.linalg.solve(covariance, away.T).T, axis=1)
         kept = distances <= np.quantile(distances, 0.9)
-    np.testing.assert_allclose(DETECTOR.residual_variance_, variance)
-    np.testing.assert_allclose(DETECTOR.score_samples(X), -distances / 2, rtol=1e-6)
+    np.testing.assert_allclose(fitted.residual_variance_, variance)
+    np.testing.assert_allclose(fitted.score_samples(X), -distances / 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize("contamination", ["auto", 0.1])
 @pytest.mark.parametrize("solver", ["lbfgs", None])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_row_of_weight_n_is_n_rows(solver, contamination):
+def test_a_row_of_weight_n_is_n_rows(solver, contamination, fitted):
     """With L-BFGS, or with a fitted auto-encoder; rows of weight 0 do not count."""
     weights = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
     rows, options = X.copy(), {"contamination": contamination, "random_state": 0}
     rows[weights == 0] = 100.0
     unfitted = ContractiveAE(20, solver=solver, max_iter=10)
-    detector = AnomalyDetector(unfitted if solver else FrozenEstimator(DETECTOR.base_), **options)
+    detector = AnomalyDetector(unfitted if solver else FrozenEstimator(fitted.base_), **options)
     weighted = clone(detector).fit(rows, sample_weight=weights)
     repeated = clone(detector).fit(np.repeat(X, weights.astype(int), axis=0))
     tolerance = 1e-4 if solver else 1e-9
@@ -112,8 +116,8 @@ def test_a_linear_model_is_beside_principal_components():
 
 
 @pytest.mark.parametrize("contamination", [0.01, 0.1, 0.5])
-def test_the_threshold_is_a_quantile(contamination):
-    detector = clone(DETECTOR).set_params(contamination=contamination).fit(X)
+def test_the_threshold_is_a_quantile(contamination, fitted):
+    detector = clone(fitted).set_params(contamination=contamination).fit(X)
     scores = detector.score_samples(X)
     assert detector.offset_ == pytest.approx(np.percentile(scores, 100 * contamination))
     assert np.mean(detector.predict(X) == -1) == pytest.approx(contamination, abs=2 / len(X))
@@ -144,13 +148,13 @@ def test_what_a_row_would_have_if_it_were_left_out():
     np.testing.assert_allclose(left_out(*terms.T, weights), expected)
 
 
-def test_the_automatic_threshold_by_hand():
-    residuals = (X - DETECTOR.base_.reconstruct(X)) ** 2 / DETECTOR.residual_variance_
-    first, whole = residuals.sum(axis=1), -2 * DETECTOR.score_samples(X)
+def test_the_automatic_threshold_by_hand(fitted):
+    residuals = (X - fitted.base_.reconstruct(X)) ** 2 / fitted.residual_variance_
+    first, whole = residuals.sum(axis=1), -2 * fitted.score_samples(X)
     leverage = (1 + whole - first) / 500
     roots = np.cbrt(first / (1 - leverage) ** 2 + (whole - first) / (1 - leverage))
     low, high = np.percentile(roots, [25, 75])
-    assert DETECTOR.offset_ == pytest.approx(-((high + 2 * (high - low)) ** 3) / 2)
+    assert fitted.offset_ == pytest.approx(-((high + 2 * (high - low)) ** 3) / 2)
 
 
 @pytest.mark.parametrize(
@@ -182,21 +186,21 @@ def test_most_rows_are_equal_and_so_are_normal(seed, dtype, contamination):
     assert detector.predict(rows[:1]) == 1  # by another matrix product
 
 
-def test_units_do_not_matter():
-    moved = clone(DETECTOR).fit(X * 1000 + 5)
+def test_units_do_not_matter(fitted):
+    moved = clone(fitted).fit(X * 1000 + 5)
     np.testing.assert_allclose(
-        moved.score_samples(X * 1000 + 5), DETECTOR.score_samples(X), rtol=1e-3
+        moved.score_samples(X * 1000 + 5), fitted.score_samples(X), rtol=1e-3
     )
-    np.testing.assert_array_equal(moved.predict(X * 1000 + 5), DETECTOR.predict(X))
+    np.testing.assert_array_equal(moved.predict(X * 1000 + 5), fitted.predict(X))
 
 
-def test_planted_anomalies_are_found():
+def test_planted_anomalies_are_found(fitted):
     rng = np.random.default_rng(1)
     # Each column has usual values, but they do not fit together.
     planted = np.column_stack([rng.permutation(column) for column in X.T])[:25]
     far = X[:1] + 40
     rows, labels = np.vstack([X, planted]), np.arange(len(X) + 25) >= len(X)
-    detector = clone(DETECTOR).fit(rows)
+    detector = clone(fitted).fit(rows)
     area = roc_auc_score(labels, -detector.score_samples(rows))
     forest = IsolationForest(random_state=0).fit(rows)
     assert area > roc_auc_score(labels, -forest.score_samples(rows)) + 0.05
@@ -204,10 +208,10 @@ def test_planted_anomalies_are_found():
     assert detector.score_samples(far) < detector.score_samples(rows).min()
 
 
-def test_missing_values_are_as_usual_as_others():
+def test_missing_values_are_as_usual_as_others(fitted):
     holes = X.copy()
     holes[RNG.random(X.shape) < 0.2] = np.nan
-    detector = clone(DETECTOR).fit(holes)
+    detector = clone(fitted).fit(holes)
     scores = detector.score_samples(holes)
     assert np.isfinite(scores).all()
     assert detector.predict(X[:1] + 40) == -1
@@ -215,11 +219,11 @@ def test_missing_values_are_as_usual_as_others():
     assert np.isfinite(empty) and empty > detector.offset_
 
 
-def test_constant_columns_are_not_looked_at():
+def test_constant_columns_are_not_looked_at(fitted):
     wide = np.hstack([X, np.full((len(X), 1), 7.0)])
-    detector = clone(DETECTOR).fit(wide)
+    detector = clone(fitted).fit(wide)
     scores = detector.score_samples(wide)
-    np.testing.assert_allclose(scores, DETECTOR.score_samples(X), rtol=1e-5)
+    np.testing.assert_allclose(scores, fitted.score_samples(X), rtol=1e-5)
     wide[::2, -1] = 8
     with pytest.warns(
         UserWarning, match="Column 5 was always 7 .* from 7 to 8. Scores ignore that"
@@ -228,20 +232,20 @@ def test_constant_columns_are_not_looked_at():
     np.testing.assert_allclose(changed, scores, rtol=1e-5)
 
 
-def test_categories_and_names():
+def test_categories_and_names(fitted):
     colors = np.eye(3)[(X[:, 0] > 0).astype(int) + (X[:, 0] > 1)]
     frame = pd.DataFrame(np.hstack([X, colors]), columns=[*"abcdefgh"])
-    detector = clone(DETECTOR).fit(frame)
+    detector = clone(fitted).fit(frame)
     assert list(detector.feature_names_in_) == [*"abcdefgh"]
     wrong = frame.head(1).copy()
     wrong[["f", "g", "h"]] = [[0.0, 0.0, 1.0]] if X[0, 0] < 0 else [[1.0, 0.0, 0.0]]
     assert detector.score_samples(wrong) < detector.score_samples(frame.head(1))
 
 
-def test_sparse_rows():
+def test_sparse_rows(fitted):
     sparse = scipy.sparse.csr_matrix(X)
-    scores = clone(DETECTOR).fit(sparse).score_samples(sparse)
-    np.testing.assert_allclose(scores, DETECTOR.score_samples(X), rtol=1e-5)
+    scores = clone(fitted).fit(sparse).score_samples(sparse)
+    np.testing.assert_allclose(scores, fitted.score_samples(X), rtol=1e-5)
 
 
 def test_a_base_that_is_fitted_stays():

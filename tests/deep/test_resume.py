@@ -1,15 +1,10 @@
 """Stacks and sparse coders that are killed go on at the layer and epoch that they had."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 
 import numpy as np
 import pytest
+from processes import kill_fit_when
 from sklearn.datasets import load_digits
 
 from skae import PSD, AutoEncoder, DenoisingAE, SparseCoder, StackedAE, StackedAEClassifier
@@ -35,37 +30,15 @@ def tuned(kind, n_epochs, **options):
     return StackedAE(layers_of(5), fine_tune="reconstruction", **options)
 
 
-def _kill_when(script, path):
-    """Run ``script`` until ``path`` exists and a little longer."""
-    setup = f"""
-        import sys
-        sys.path.insert(0, {os.path.dirname(__file__)!r})
-        from test_resume import *
-    """
-    code = textwrap.dedent(setup) + textwrap.dedent(script)
-    process = subprocess.Popen([sys.executable, "-c", code])
-    deadline = time.monotonic() + 60
-    while not os.path.exists(path) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.3)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert os.path.exists(path)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("schedule, suffix", [("greedy", ".high"), ("simultaneous", ".layers")])
 def test_killed_in_pretraining(schedule, suffix, tmp_path):
     path = str(tmp_path / "stack.npz")
     options = {"schedule": schedule, "random_state": 0}
-    _kill_when(
-        f"""
-        layers = layers_of(10**6)
-        layers[0][1].max_iter = 10**6 if {schedule == "simultaneous"} else 30
-        StackedAE(layers, schedule={schedule!r}, checkpoint={path!r}, random_state=0).fit(X)
-        """,
-        path + suffix,
-    )
+    layers = layers_of(10**6)
+    if schedule == "simultaneous":
+        layers[0][1].max_iter = 10**6
+    kill_fit_when(path + suffix, StackedAE(layers, checkpoint=path, **options), X)
     with np.load(path + suffix) as file:
         n_done = len(json.loads(str(file["header"]))["state"]["loss_curve"])
     layers = layers_of(n_done + 3)
@@ -82,7 +55,7 @@ def test_killed_in_pretraining(schedule, suffix, tmp_path):
 @pytest.mark.parametrize("kind", ["reconstruction", "classifier"])
 def test_killed_in_fine_tuning(kind, tmp_path):
     path = str(tmp_path / "stack.npz")
-    _kill_when(f"tuned({kind!r}, 10**6, checkpoint={path!r}).fit(X, y)", path)
+    kill_fit_when(path, tuned(kind, 10**6, checkpoint=path), X, y)
     with np.load(path) as file:
         n_done = len(json.loads(str(file["header"]))["state"]["loss_curve"])
     resumed = tuned(kind, n_done + 3, checkpoint=path, resume=True).fit(X, y)
@@ -111,7 +84,7 @@ def coder(kind, n_epochs, **options):
 @pytest.mark.parametrize("kind", CODERS)
 def test_killed_coder(kind, tmp_path):
     path = str(tmp_path / "coder.npz")
-    _kill_when(f"coder({kind!r}, 10**6, checkpoint={path!r}).fit(X)", path)
+    kill_fit_when(path, coder(kind, 10**6, checkpoint=path), X)
     with np.load(path) as file:
         n_done = len(json.loads(str(file["header"]))["state"]["loss_curve"])
     resumed = coder(kind, n_done + 2, checkpoint=path, resume=True).fit(X)

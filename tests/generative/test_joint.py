@@ -37,8 +37,8 @@ def _fitted(base=None, data=X, **options):
 @pytest.mark.slow
 @sklearn_checks(
     [
-        JointEnergy(AutoEncoder(3, max_iter=3), n_draws=2, burn_in=2, thin=1),
-        JointEnergy(ContractiveAE(3, max_iter=3), n_draws=2, burn_in=2, thin=1),
+        JointEnergy(Base(3, max_iter=3), n_draws=2, burn_in=1, thin=1, n_chains=2)
+        for Base in (AutoEncoder, ContractiveAE)
     ]
 )
 def test_sklearn(estimator, check):

@@ -7,9 +7,6 @@ import re
 import shutil
 import signal
 import stat
-import subprocess
-import sys
-import textwrap
 import tracemalloc
 import zipfile
 from contextlib import contextmanager
@@ -17,6 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from interrupts import InterruptAtLine
+from processes import process
 from sklearn.base import clone
 
 from skae import (
@@ -339,17 +337,19 @@ def test_a_stack_keeps_its_layers_where_the_folder_is_lost(tmp_path):
     assert np.isfinite(stack.transform(X)).all()
 
 
+def killed_in_a_write(path):
+    np.savez = lambda file, **arrays: (
+        file.write(b"half") and file.flush() or os.kill(os.getpid(), signal.SIGKILL)
+    )
+    AutoEncoder(3, checkpoint=path).fit(np.eye(8))
+
+
 @pytest.mark.slow
 def test_a_write_that_is_killed_leaves_nothing_for_ever(tmp_path):
     path = tmp_path / "state.npz"
-    script = f"""
-        import os, signal, numpy as np
-        from skae import AutoEncoder
-        np.savez = lambda file, **arrays: file.write(b"half") and file.flush() or os.kill(os.getpid(), signal.SIGKILL)
-        AutoEncoder(3, checkpoint={str(path)!r}).fit(np.eye(8))
-    """
-    process = subprocess.run([sys.executable, "-c", textwrap.dedent(script)])
-    assert process.returncode == -signal.SIGKILL
+    training = process(killed_in_a_write, path)
+    training.join(60)
+    assert training.exitcode == -signal.SIGKILL
     assert len(os.listdir(tmp_path)) == 1
     other = tmp_path / "state.npz.low.tmp"
     other.write_text("of somebody else")

@@ -1,17 +1,12 @@
 """The ways of training: passes, restarts, stops, kills and failures."""
 
-import os
 import pickle
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 import warnings
 
 import joblib
 import numpy as np
 import pytest
+from processes import kill_fit_when
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -79,23 +74,11 @@ def test_early_stopping_keeps_the_best_weights():
 @pytest.mark.parametrize("Model", MODELS)
 def test_killed_training_resumes_to_the_same_bits(Model, tmp_path):
     path = tmp_path / "state.npz"
-    script = f"""
-        from sklearn.datasets import load_digits
-        from skae import {Model.__name__}
-        X = (load_digits().data / 16).astype("float32")
-        {Model.__name__}(16, batch_size=100, random_state=0, max_iter=100000, tol=0,
-            learning_rate="constant", n_iter_no_change=100000, checkpoint={str(path)!r}).fit(X)
-    """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
-    deadline = time.monotonic() + 60
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.3)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    steady = {**STEADY, "tol": 0, "n_iter_no_change": 100000}
+    kill_fit_when(path, Model(**steady, max_iter=100000, checkpoint=path), X)
     with np.load(path) as file:
         n_done = len(__import__("json").loads(str(file["header"]))["state"]["loss_curve"])
-    options = {**STEADY, "max_iter": n_done + 3, "tol": 0, "n_iter_no_change": 100000}
+    options = {**steady, "max_iter": n_done + 3}
     resumed = Model(**options, checkpoint=path, resume=True).fit(X)
     whole = Model(**options).fit(X)
     assert resumed.loss_curve_ == whole.loss_curve_

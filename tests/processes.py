@@ -1,0 +1,78 @@
+"""Other processes that begin soon: forks of one that has imported the package, or those that import the kernels alone."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from functools import cache
+from pathlib import Path
+
+import skae
+
+
+def forks():
+    """Return what starts processes as forks of one that has imported the package."""
+    context = multiprocessing.get_context("forkserver")
+    names = "distributed", "generative", "images", "plotting"
+    context.set_forkserver_preload(["distributed", *[f"skae.{name}" for name in names]])
+    return context
+
+
+def process(function, *arguments):
+    """Return the started process of ``function(*arguments)``, which are pickled."""
+    started = forks().Process(target=function, args=arguments)
+    started.start()
+    return started
+
+
+def kill_fit_when(path, model, *data):
+    """Fit ``model`` in another process until ``path`` exists and a little longer."""
+    fit = process(model.fit, *data)
+    deadline = time.monotonic() + 60
+    while not os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    fit.kill()
+    fit.join()
+    assert os.path.exists(path)
+
+
+def copy_kernels(folder):
+    """Write a package ``skae`` of kernels alone to ``folder``, without machine code; without scikit-learn it begins soon."""
+    source, package = Path(skae.__file__).parent, folder / "skae"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(source / "_kernels", package / "_kernels", ignore=ignored)
+    shutil.copy(source / "_version.py", package)
+    (package / "__init__.py").touch()
+
+
+IMPORT = """
+    import json, pkgutil, sys
+    import skae
+    facts = {"loaded": list(sys.modules)}
+    names = {module.name for module in pkgutil.iter_modules(skae.__path__)}
+    facts["modules"] = [name for name in names if not name.startswith("_")]
+    facts["listed"] = [name for name in dir(skae) if not name.startswith("__")]
+    facts["names"] = [getattr(skae, name).__name__ for name in facts["modules"]]
+    try:
+        skae.pictures
+    except AttributeError as error:
+        facts["error"] = str(error)
+    from numba.core.registry import CPUDispatcher
+    modules = [each for name, each in sys.modules.items() if name.startswith("skae")]
+    kernels = [each for module in modules for each in vars(module).values() if isinstance(each, CPUDispatcher)]
+    facts["kernels"] = len(kernels)
+    facts["compiled"] = sum(len(each.signatures) for each in kernels)
+    print(json.dumps(facts))
+"""
+
+
+@cache
+def facts_of_an_import():
+    """Return what a new process finds that imports the package, and then the modules that are its attributes."""
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(IMPORT)]
+    return json.loads(subprocess.check_output(command, timeout=100))
