@@ -12,7 +12,8 @@ LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _CELLS = 2**18  # cells of a dense block
 _SAME_SCALE = 0.75  # fraction of the real columns that must have the common range, for all to count as on one scale
 _FEWEST_COUNTS = 32  # fewer columns of zeros and some counts are a table
-_FEW_ABOVE = 0.05  # fraction of the cells, in counts of words
+_FEW_ABOVE, _MORE_ABOVE = 0.05, 0.15  # fractions of the cells: of words, and of rare events
+_ALIKE = 0.2  # correlation of neighboring columns: of images of lines 0.35 and more, of single words 0.1 at most
 _ROWS = 1000  # from which it is estimated
 _FEWEST_COMPONENTS = 8  # fewer columns may be in order by chance
 _IN_ORDER = 0.95  # rank correlation of the variances of components with their order
@@ -145,8 +146,8 @@ class Columns:
 def resembles_words(X):
     """Return whether X is as sparse as counts of words, in some of its rows.
 
-    Outside of one-hot groups, 32 columns or more vary, and at most one of twenty of their cells is above the least
-    value of its column.
+    Outside of one-hot groups, 32 columns or more vary, and at most 5% of their cells are above the least value of their
+    column; or 15%, if neighboring columns are not alike, as those of images are.
     """
     if X.shape[1] < _FEWEST_COUNTS:
         return False
@@ -156,7 +157,22 @@ def resembles_words(X):
     for start, stop in one_hot_groups(rows, stats.zero_one):
         words[start:stop] = False
     n_above = stats.n_rows - stats.n_low[words]
-    return len(n_above) >= _FEWEST_COUNTS and n_above.mean() <= _FEW_ABOVE * stats.n_rows
+    if len(n_above) < _FEWEST_COUNTS or n_above.mean() > _MORE_ABOVE * stats.n_rows:
+        return False
+    are_few = n_above.mean() <= _FEW_ABOVE * stats.n_rows
+    return bool(are_few or _likeness_of_neighbors(rows, words, stats.low[words]) <= _ALIKE)
+
+
+def _likeness_of_neighbors(X, chosen, low):
+    """Return how far neighbors among the ``chosen`` columns are above ``low`` in the same rows: 0 by chance, 1 if always."""
+    n_above, n_both = np.zeros(len(low)), 0
+    for x, _ in _blocks(X, None):
+        above = x[:, chosen] > low
+        n_above += above.sum(axis=0)
+        n_both += np.sum(above[:, 1:] & above[:, :-1])
+    products = n_above[1:] * n_above[:-1]
+    by_chance, most = products.sum() / X.shape[0], np.sqrt(products).sum()
+    return (n_both - by_chance) / (most - by_chance)
 
 
 def known_means(X, sample_weight):

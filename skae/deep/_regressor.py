@@ -26,7 +26,8 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         into its decoder. They are cloned; :func:`make_stack` names them. A list of int stands for
         :class:`ContractiveAE` of these widths. None stands for two, each with 5 units per column of X, but at least
         100 and at most 500; and for one of 100 units if X is as sparse as counts of words: outside of one-hot groups,
-        32 columns or more vary, and at most one of twenty of their cells is above the least value of its column.
+        32 columns or more vary, and at most 5% of their cells are above the least value of their column, or 15% if
+        neighboring columns are not alike, as those of images are.
         ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and parameter grids take
         the parameters of layers as ``name__parameter``.
     schedule : {'greedy', 'simultaneous'}, default='greedy'

@@ -69,10 +69,15 @@ def test_default_layers_before_an_output_layer_have_five_units_per_feature(
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("Model", [StackedAEClassifier, StackedAERegressor])
 def test_default_stacks_of_words_have_one_layer(short, Model):
-    """So do the same words in other units; pictures of lines and tables of one-hot columns have two."""
+    """So do the same words in other units, and choices among few things; pictures and one-hot columns have two."""
     rng = np.random.default_rng(0)
-    words, lines = (rng.poisson(rate, (100, 200)).astype(float) for rate in (0.03, 0.07))
+    words, choices, many = (
+        rng.poisson(rate, (100, 200)).astype(float) for rate in (0.03, 0.13, 0.2)
+    )
     categories = np.eye(25)[rng.integers(0, 25, (100, 8))].reshape(100, 200)
+    lines = np.zeros((100, 20, 10))
+    for picture, rows in zip(lines, rng.integers(0, 20, (100, 2))):
+        picture[rows, 2:] = 1  # fewer cells than there are choices
 
     def widths(X):
         model = Model(max_iter=2, random_state=0).fit(X, np.arange(100) % 2)
@@ -80,8 +85,13 @@ def test_default_stacks_of_words_have_one_layer(short, Model):
 
     assert widths(words) == widths(csr_array(words)) == widths(1000 * words + 5) == [100]
     assert widths(words > 0) == widths(np.hstack([words, np.ones((100, 9))])) == [100]
-    assert widths(np.hstack([lines, np.zeros((100, 200))])) == widths(lines) == [500, 500]
+    assert widths(np.repeat(words, 2, axis=1)) == [100]  # as n-grams
+    assert widths(choices) == widths(csr_array(choices)) == [100]
+    assert widths(many) == widths(np.hstack([many, np.zeros((100, 200))])) == [500, 500]
     assert widths(categories) == [500, 500]
+    assert (
+        widths(lines.reshape(100, 200)) == widths(csr_array(lines.reshape(100, 200))) == [500, 500]
+    )
 
 
 @pytest.mark.slow

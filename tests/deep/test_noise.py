@@ -99,7 +99,7 @@ def test_automatic_masking_is_a_share_by_the_width(kind, width, level):
 
 @pytest.mark.parametrize("kind", ["classifier", "regressor", "tangents"])
 @pytest.mark.parametrize(
-    ("rate", "width", "level"), [(0.04, 250, 0.25), (0.04, 700, 0.5), (0.07, 700, 0.3)]
+    ("rate", "width", "level"), [(0.04, 250, 0.25), (0.12, 700, 0.5), (0.2, 700, 0.3)]
 )
 def test_half_of_the_words_are_masked(kind, rate, width, level):
     words = np.random.default_rng(0).poisson(rate, (60, width)).astype(float)
