@@ -331,8 +331,9 @@ ROWS = [
     DATA > 0.5,
 ]
 ARGUMENTS = {
-    **dict.fromkeys(["X", "x0", "samples", "X_train", "X_test", "X_validation", "centers", "image", "images"], ROWS),
-    **dict.fromkeys(["n_steps", "burn_in", "thin", "n_tangents", "block_size", "n_terms", "n_patches", "patch_size"], SEVERAL),
+    **dict.fromkeys(["X", "x0", "samples", "X_train", "X_test", "X_validation", "centers", "images"], ROWS),
+    "image": [*ROWS, DATA[0], DATA[0].reshape(3, 3)],
+    **dict.fromkeys(["n_steps", "burn_in", "thin", "n_tangents", "block_size", "n_terms", "n_patches", "patch_size", "n_maps"], SEVERAL),
     **dict.fromkeys(["sigma", "tol", "step_size", "radius", "margin", "floor", "corruption_level", "output_noise"], SIZES),
     "random_state": [0, 1, None],
     "n_jobs": [1, 2, None],
