@@ -188,8 +188,8 @@ class Network:
             mirrored = trace.decoder[-1 - number]
             row_scales = [*row_scales, *mirrored.row_scales]
             terms = [*terms, *mirrored.weight_terms]
-        multiply, n_upper, cost = multiplier(out), out.shape[0], size(rows.lower)
-        add = partial(add_up, multiply, rows, layer.weights, row_scales, terms, out)
+        n_upper, cost, multiply = out.shape[0], size(rows.lower), multiplier(record.delta)
+        add = partial(add_up, multiplier(out), rows, layer.weights, row_scales, terms, out)
 
         def take_down_and_add(units):
             layer.backward_part(record, above, extra, d_bias, multiply, units=units)
