@@ -39,9 +39,7 @@ class MapCoder:
         H : ndarray of shape (n_samples, n_features_out)
             Codes in the order of ``map_shape_``.
         """
-        codes, gaps, squares = self._by_block(X, self._codes)
-        warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
-        return codes
+        return self._by_block_with_gaps(X, self._codes)
 
     def infer(self, X: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return the codes of images by the filters alone, and an upper bound on the distance of each from its optimum.
@@ -100,9 +98,7 @@ class MapCoder:
             codes, gaps, squares = self._codes(images)
             return self._convolution.sums(codes, self.components_), gaps, squares
 
-        images, gaps, squares = self._by_block(X, reconstructed)
-        warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
-        return self._rows_of_pixels(images)
+        return self._rows_of_pixels(self._by_block_with_gaps(X, reconstructed))
 
     @property
     def components_(self) -> FloatArray:
@@ -134,6 +130,12 @@ class MapCoder:
 
     def _make_encoder(self):
         return tiled_encoder(self._shape, self._convolution)
+
+    def _by_block_with_gaps(self, X, function):
+        """Return the first result of ``function`` for blocks of images; warn of codes far from the optimum."""
+        results, gaps, squares = self._by_block(X, function)
+        warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
+        return results
 
     def _by_block(self, X, function):
         """Return the results of ``function`` for blocks of images, whose codes take little memory, as a tuple."""

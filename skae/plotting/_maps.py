@@ -1,5 +1,6 @@
 """Feature maps of an image, stage by stage."""
 
+import math
 from numbers import Integral
 from typing import Any
 
@@ -93,8 +94,9 @@ class FeatureMapDisplay:
         check_scalar(n_maps, "n_maps", Integral, min_val=1)
         pixels = attribute_of(estimator, "image_shape_", _NOT_MAPS)
         image = check_array(image, ensure_2d=False, allow_nd=True, input_name="image")
-        names, maps, below = [], [], image.reshape(1, *_checked_shape(image, pixels))
-        image = below[0]
+        _check_shape(image, pixels)
+        image = image.reshape(pixels)
+        names, maps, below = [], [], image[np.newaxis]
         for name, stage in _stages(estimator):
             shape = attribute_of(stage, "map_shape_", _NOT_MAPS)
             below = plain_codes(stage, below).reshape(1, *shape)
@@ -149,13 +151,15 @@ def _stages(estimator):
     return [(type(estimator).__name__, estimator)]
 
 
-def _checked_shape(image, shape):
-    """Return the ``shape`` of images of an estimator; raise unless ``image`` is one of them."""
-    if image.shape not in (shape, shape[:2] * (shape[2] == 1), (int(np.prod(shape)),)):
+def _check_shape(image, shape):
+    """Raise unless ``image`` is an image or row of this ``shape`` (height, width, channels); in gray, it may have no channels."""
+    possible = [shape, (math.prod(shape),)]
+    if shape[2] == 1:
+        possible.append(shape[:2])
+    if image.shape not in possible:
         raise ValueError(
             f"image must be one image of height, width and channels {shape}; got an array of shape {image.shape}."
         )
-    return shape
 
 
 def _enlarged(maps, shape):
