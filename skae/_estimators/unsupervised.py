@@ -14,9 +14,9 @@ X, ``_network_shape(n_inputs)`` the arguments of the ``Network``, and ``_first_s
 from numbers import Integral, Real
 
 from .._compat import Interval, StrOptions, _fit_context
+from .._protocols import TrainingObjective
 from .._typing import ArrayLike, Estimator, MatrixLike, available_if
 from ..nn.scaling import unscaled
-from ..nn.user_parts import check_objective
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
 from .checks import check_unchanged
@@ -83,7 +83,11 @@ def begin(self, X, sample_weight, *, warm_start=False):
     # 3. What is minimized, and from where.
     state = self._last_state() if goes_on else self._first_state(rows, sample_weight)
     objective = self.objective(self._network, units)
-    check_objective(objective, self)
+    if not isinstance(objective, TrainingObjective):
+        raise TypeError(
+            f"objective of {type(self).__name__} must return an objective, such as "
+            f"skae.nn.objective.Objective(network, units.loss); got {objective!r}."
+        )
     constant_loss = units.constant_loss * objective.largest_cell_weight
     options = {"constant_loss": constant_loss, "prototype": prototype}
     return Problem(objective, rows, sample_weight, **options), state

@@ -11,7 +11,8 @@ import numpy as np
 from .._arrays.contraction import add_scaled_rows
 from .._arrays.namespace import empty, zeros_like
 from .._arrays.products import multiplier
-from .._threads import ELEMENT, is_shared, share_matrix
+from .._threads import ELEMENT, LEAST_SHARED, share_matrix
+from .._workers import local
 from .activations import ALL, Activation, Derivatives
 
 
@@ -37,7 +38,7 @@ class DenseLayer:
         if out is None:
             out = empty((inputs.shape[0], bias.shape[0]), bias)
         cost, multiply = inputs.shape[1] + ELEMENT, multiplier(out)
-        if not is_shared(out.shape[0] * out.shape[1] * cost):
+        if not local.team or out.shape[0] * out.shape[1] * cost < LEAST_SHARED:
             multiply(inputs, matrix, out)
             activation.forward(out, bias)
             return out
@@ -57,7 +58,7 @@ class DenseLayer:
         """Do :meth:`backward_part` for all rows and units."""
         cost = ELEMENT + (0 if above is None else above.weights.shape[0])
         (n_rows, n_units), multiply = record.delta.shape, multiplier(record.delta)
-        if not is_shared(n_rows * n_units * cost):
+        if not local.team or n_rows * n_units * cost < LEAST_SHARED:
             self.backward_part(record, above, extra, d_bias, multiply)
             return
         sums = {}  # of the parts, each by its first row and unit
