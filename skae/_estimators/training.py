@@ -25,8 +25,8 @@ from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless
 from .fitting import BLOCK
 from .held_out import held_out_rows
 from .identity import identity
-from .needs import TRAINING_NEEDS, validate_params
-from .parameters import kind_of_seed
+from .needs import TRAINING_NEEDS
+from .parameters import kind_of_seed, validate_params
 from .subestimators import AsPart
 
 # Training parameters that methods of a fitted model need,

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 
 from .._estimators.callbacks import Callbacks, end_callbacks_of
 from .._estimators.identity import described
-from .._estimators.needs import changed_parameters
+from .._estimators.parameters import changed_parameters
 from .._estimators.training import TrainedModel
 from .._protocols import Observer
 from .._warnings import warn

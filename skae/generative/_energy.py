@@ -12,8 +12,7 @@ from .._arrays.namespace import some_rows
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, generator, unchanged_on_error
-from .._estimators.needs import warn_of_argument
-from .._estimators.parameters import estimator
+from .._estimators.parameters import estimator, warn_of_argument
 from .._estimators.reading import validated_start
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
