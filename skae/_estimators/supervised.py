@@ -29,7 +29,7 @@ from ..nn.losses import Reconstruction
 from ..nn.model import Model
 from ..nn.network import network_of
 from ..nn.objective import Objective
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ..training.solvers import is_full_batch
 from .columns import resembles_words
 from .devices import as_given

@@ -17,7 +17,7 @@ from .._compat import Interval, StrOptions, _fit_context
 from .._protocols import TrainingObjective
 from .._typing import ArrayLike, Estimator, MatrixLike, available_if
 from ..nn.scaling import unscaled
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ..training.solvers import is_full_batch
 from .checks import check_unchanged
 from .devices import dispatched, prototype_for

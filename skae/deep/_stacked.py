@@ -19,7 +19,7 @@ from .._estimators.subestimators import ready_layers, without_output
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
 from ._layers import check_stack, chosen_layers, downward, encoder_shape

@@ -18,7 +18,7 @@ from .._estimators.squares import check_squares
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
 from .._typing import ArrayLike, FloatArray, MatrixLike, Self
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ._base import USED_AFTER_FIT, BaseCoder, positive_part
 from ._dictionary import DictionaryObjective, DictionarySolver
 from ._groups import GroupLasso, group_members
