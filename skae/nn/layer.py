@@ -123,15 +123,6 @@ class LinearLayer:
     weights: np.ndarray
     derivatives: Derivatives
 
-    def jvp(self, vectors):
-        """Return D_i W v_i, a row for each sample."""
-        moved = vectors @ self.weights.T
-        return self.derivatives.jvp(moved, out=moved)
-
-    def vjp(self, vectors):
-        """Return W' D_i u_i, a row for each sample."""
-        return self.derivatives.vjp(vectors) @ self.weights
-
     def matmul(self, matrices, n_samples):
         """Return D_i W M_i for matrices of shape (n_samples, n_inputs, n_columns), or D_i W if these are None."""
         moved = self.weights[None, ...] if matrices is None else self.weights @ matrices
