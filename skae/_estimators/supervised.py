@@ -259,13 +259,24 @@ class BaseSupervised(
         return min(_STEP * max(1.0, n_rows / _MANY_ROWS), _LONGEST_STEP)
 
     def _train_jointly(
-        self, data, state, constant_loss, *, penalties, factors=None, autoencoder=None, **options
+        self,
+        data,
+        inputs,
+        state,
+        constant_loss,
+        *,
+        penalties,
+        factors=None,
+        autoencoder=None,
+        **options,
     ):
         """Train all layers together, from ``state``, to predict the targets in ``data``.
 
         Parameters
         ----------
         data : SupervisedData
+        inputs : ndarray, CSR matrix or ScaledRows of shape (n_samples, n_inputs)
+            Those of the network, the :meth:`_inputs` of ``data.X``.
         state : TrainingState
         constant_loss : float
             Loss of the best constant predictions.
@@ -278,7 +289,6 @@ class BaseSupervised(
         **options
             Those of ``Problem``: which ``rows`` take part, ``observers``, and so on.
         """
-        inputs = self._inputs(data.X)
         # Masked cells would hide the small differences between columns that nearly depend on each other.
         unmasked = self._warn_of_few_directions(inputs) and self.corruption == "auto"
         objective = Objective(
