@@ -6,8 +6,8 @@ A class takes these functions as methods, and calls the second one in its ``fit`
     partial_fit = unsupervised.partial_fit
 
 It defines ``objective`` and three more methods: ``_make_units(data)`` returns the ``Units`` in which the network sees
-X, ``_network_shape(n_inputs)`` the arguments of the ``Network``, and ``_first_state(rows, sample_weight)`` the
-``TrainingState`` before the first step. Attributes that it learns after a training are named in
+X, ``_network_shape(n_inputs)`` the arguments of the ``Network``, and ``_first_state(network, rows, sample_weight)``
+the ``TrainingState`` before the first step. Attributes that it learns after a training are named in
 ``_learned_afterwards``, for the next training to discard.
 """
 
@@ -81,8 +81,9 @@ def begin(self, X, sample_weight, *, warm_start=False):
             units.named.check(X, column_names(self, X))
     rows = units.scaling.rows(X)
     # 3. What is minimized, and from where.
-    state = self._last_state() if goes_on else self._first_state(rows, sample_weight)
-    objective = self.objective(self._network, units)
+    network = self._network
+    state = self._last_state() if goes_on else self._first_state(network, rows, sample_weight)
+    objective = self.objective(network, units)
     if not isinstance(objective, TrainingObjective):
         raise TypeError(
             f"objective of {type(self).__name__} must return an objective, such as "
