@@ -185,7 +185,11 @@ class Records:
         In the order of the forward pass: up to the code, and down from it.
     first_row : int
         Number of the rows that penalties can claim, ``n_claimable``, less those that they have claimed in this batch.
+    with_gradient : bool
+        Whether the gradient of this batch is needed, and not only its value.
     """
+
+    with_gradient = True
 
     def __init__(self, encoder, decoder, n_claimable=0):
         self.encoder, self.decoder, self._scratch = encoder, decoder, {}

@@ -88,6 +88,7 @@ class Objective(TrainingObjective):
         trace, target, cell_weights = self._workspace(len(batch), flat)
         trace.start()
         trace.batch, trace.rng, clean, seeds = batch, rng, trace.clean, batch.seeds(rng)
+        trace.with_gradient = grad is not None
         # 1. The rows of the batch, with their weights and targets.
         batch.weights(out=trace.sample_weights)
         if self.row_factors is not None:

@@ -2,7 +2,8 @@
 
 A penalty is called between the forward and the backward pass as ``penalty(params, trace, seed)``. It
 returns its value and leaves its gradient in the records of ``trace.encoder`` and ``trace.decoder``, where the backward
-pass picks it up: see :class:`~skae.nn.layer.LayerRecord`.
+pass picks it up: see :class:`~skae.nn.layer.LayerRecord`. It may leave out the gradient unless ``trace.with_gradient``,
+as for the error on held-out rows.
 """
 
 from abc import ABC, abstractmethod

@@ -81,9 +81,10 @@ class TangentPropagation(Penalty):
         slopes = passes.slopes()
         value, gradient = self._outputs.penalty(means, slopes, weights)
         value, factor = bounded(value, self.largest, means)
-        slopes *= factor
-        at_logits[samples, ...] = gradient * factor
-        passes.backward()
+        if trace.with_gradient:
+            slopes *= factor
+            at_logits[samples, ...] = gradient * factor
+            passes.backward()
         return value
 
     def _passes(self, weights, trace, memory, kept, means):
