@@ -124,8 +124,9 @@ def changed_parameters(estimator):
 def warn_of_unused(estimator):
     """Warn of parameters that are not the default but have no effect, by the ``_needs`` of the classes of ``estimator``.
 
-    If several apply to a parameter, the warning names the first. There is none if the user has turned off what it needs:
-    by 0, None or False where that is not the default. A search over ``tangent_penalty=0`` and other values does not warn.
+    If several apply to a parameter, the warning names the first. There is none if the user has turned off what the
+    parameter needs: by 0, None or False where that is not the default. So a search over ``tangent_penalty=0`` and other
+    values has none.
     """
     changed = changed_parameters(estimator)
     untold = changed.copy()

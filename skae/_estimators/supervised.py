@@ -291,14 +291,9 @@ class BaseSupervised(
         """
         # Masked cells would hide the small differences between columns that nearly depend on each other.
         unmasked = self._warn_of_few_directions(inputs) and self.corruption == "auto"
-        objective = Objective(
-            self._network,
-            self._output_units,
-            corruption=None if unmasked else self._noise(data.X),
-            penalties=penalties,
-            n_frozen=self._n_frozen_layers,
-            row_factors=factors,
-        )
+        noise = None if unmasked else self._noise(data.X)
+        parts = {"penalties": penalties, "n_frozen": self._n_frozen_layers, "row_factors": factors}
+        objective = Objective(self._network, self._output_units, corruption=noise, **parts)
         if autoencoder is None:
             options["constant_loss"] = constant_loss
         else:
