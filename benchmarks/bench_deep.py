@@ -29,8 +29,7 @@ from skae._threads import team
 from skae.nn.losses import Bernoulli, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
-from skae.training.loop import TrainingState, minimize
-from skae.training.problem import Problem
+from skae.training.loop import Problem, TrainingState, minimize
 from skae.training.solvers import Adam
 
 SIZES = (784, 1000, 500, 250, 30)

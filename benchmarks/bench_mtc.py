@@ -32,8 +32,7 @@ from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.tangent_propagation import TangentPropagation
 from skae.training.batches import Batches
-from skae.training.loop import TrainingState, minimize
-from skae.training.problem import Problem
+from skae.training.loop import Problem, TrainingState, minimize
 from skae.training.solvers import Adam
 
 SIZES = (784, 1000, 1000, 10)

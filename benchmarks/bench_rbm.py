@@ -28,8 +28,7 @@ from skae._threads import team
 from skae.nn.boltzmann import BoltzmannObjective, Chains
 from skae.nn.losses import Bernoulli, Reconstruction
 from skae.nn.network import Network
-from skae.training.loop import TrainingState, minimize
-from skae.training.problem import Problem
+from skae.training.loop import Problem, TrainingState, minimize
 from skae.training.solvers import SGD
 
 N_HIDDEN, RATE = 500, 0.01

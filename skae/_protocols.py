@@ -77,7 +77,7 @@ class TrainingSteps(Protocol):
     """The steps of a training."""
 
     def epoch(self, rate: Any, keep: Any) -> tuple:
-        """Make the steps of an epoch, see :meth:`skae.training.loop.Steps.epoch`."""
+        """Make the steps of an epoch, see :meth:`skae.training.batches.Steps.epoch`."""
 
 
 class TrainingBatches(Protocol):

@@ -21,7 +21,8 @@ from ._workers import Worker, local
 
 # Costs are in multiplications of a matrix product.
 ELEMENT = 16  # one element of an elementwise kernel
-_SMALLEST_WORK = 1_000_000  # the smallest work that is shared
+_SMALLEST_WORK = 1_000_000  # the smallest part
+LEAST_SHARED = 2 * _SMALLEST_WORK  # work that costs less is not cut into parts
 _MAX_THREADS = 8  # more, with smaller parts, are no faster
 _SLACK_FRACTION = 0.25  # fraction of its own part's time that a thread busy-waits for the others,
 _SLACK = 5e-5  # plus this many seconds
@@ -154,11 +155,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def is_shared(cost):
-    """Return whether work of this cost, in multiplications of a matrix product, is cut into parts."""
-    return cost >= 2 * _SMALLEST_WORK and bool(local.team)
-
-
 def share(work, size, cost):
     """Call ``work(part)`` for slices that together are ``range(size)``, in parallel within a ``team``.
 
@@ -169,7 +165,7 @@ def share(work, size, cost):
     cost : int
         Cost of one of ``size``, in multiplications of a matrix product; small work stays in this thread.
     """
-    if size < 2 or size * cost < 2 * _SMALLEST_WORK or not local.team:
+    if size < 2 or size * cost < LEAST_SHARED or not local.team:
         work(slice(0, size))
         return
     n_parts = min(len(local.team) + 1, size, size * cost // _SMALLEST_WORK)
@@ -183,7 +179,7 @@ def share(work, size, cost):
 def share_matrix(work, n_rows, n_columns, cost, *, whole_rows=False):
     """Call ``work(rows, columns)`` for parts of a matrix, cut across its longer side: near-square products are faster.
 
-    It is meant for work that :func:`is_shared`; other work needs no parts.
+    It is meant for work of at least ``LEAST_SHARED`` within a team; other work needs no parts.
 
     Parameters
     ----------
@@ -215,11 +211,6 @@ def share_items(function, items):
 
     _run(work, [None] * min(len(items), len(local.team or []) + 1))
     return results
-
-
-def has_workers():
-    """Return whether work can be shared with other threads."""
-    return bool(local.team)
 
 
 def _run(work, parts, alone=False):
@@ -267,7 +258,7 @@ def product(a, b, out=None):
     if out is None:
         out = empty((a.shape[0], b.shape[1]), a)
     multiply = multiplier(out)
-    if not is_shared(out.shape[0] * out.shape[1] * a.shape[1]):
+    if not local.team or out.shape[0] * out.shape[1] * a.shape[1] < LEAST_SHARED:
         multiply(a, b, out)
         return out
 

@@ -173,9 +173,13 @@ def test_another_version_of_a_file_is_named(tmp_path, monkeypatch):
 
 
 def test_each_trusted_type_is_there_and_each_estimator_is_trusted():
+    in_earlier_files = {
+        "skae.autoencoders._normal.JointNormal": "skae.autoencoders._imputation.JointNormal"
+    }
     for name in skae_io.TRUSTED:
         found = pydoc.locate(name)
-        assert inspect.isclass(found) and f"{found.__module__}.{found.__qualname__}" == name
+        assert inspect.isclass(found)
+        assert f"{found.__module__}.{found.__qualname__}" == in_earlier_files.get(name, name)
     for model in MODELS:
         assert f"{type(model).__module__}.{type(model).__qualname__}" in skae_io.TRUSTED
 

@@ -18,7 +18,8 @@ from sklearn.utils import get_tags
 from .._arrays.namespace import device, is_array, is_numpy, like, namespace, to_numpy, torch_or_none
 from .._arrays.products import precision
 from .._compat import StrOptions
-from .._threads import alone, has_workers
+from .._threads import alone
+from .._workers import local
 
 DEVICE_CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bfloat16"})]}
 
@@ -198,7 +199,7 @@ def computing(estimator, prototype, dtype):
             f"precision={reduced!r} needs X in float32; got {dtype}. Convert X, X.astype('float32'), or set "
             "precision='float32'."
         )
-    shared = prototype is None and has_workers()
+    shared = prototype is None and bool(local.team)
     with precision(reduced, shared), nullcontext() if prototype is None else alone():
         try:
             yield

@@ -29,7 +29,7 @@ from ..nn.losses import Reconstruction
 from ..nn.model import Model
 from ..nn.network import network_of
 from ..nn.objective import Objective
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ..training.solvers import is_full_batch
 from .columns import resembles_words
 from .devices import as_given
@@ -259,13 +259,24 @@ class BaseSupervised(
         return min(_STEP * max(1.0, n_rows / _MANY_ROWS), _LONGEST_STEP)
 
     def _train_jointly(
-        self, data, state, constant_loss, *, penalties, factors=None, autoencoder=None, **options
+        self,
+        data,
+        inputs,
+        state,
+        constant_loss,
+        *,
+        penalties,
+        factors=None,
+        autoencoder=None,
+        **options,
     ):
         """Train all layers together, from ``state``, to predict the targets in ``data``.
 
         Parameters
         ----------
         data : SupervisedData
+        inputs : ndarray, CSR matrix or ScaledRows of shape (n_samples, n_inputs)
+            Those of the network, the :meth:`_inputs` of ``data.X``.
         state : TrainingState
         constant_loss : float
             Loss of the best constant predictions.
@@ -278,17 +289,11 @@ class BaseSupervised(
         **options
             Those of ``Problem``: which ``rows`` take part, ``observers``, and so on.
         """
-        inputs = self._inputs(data.X)
         # Masked cells would hide the small differences between columns that nearly depend on each other.
         unmasked = self._warn_of_few_directions(inputs) and self.corruption == "auto"
-        objective = Objective(
-            self._network,
-            self._output_units,
-            corruption=None if unmasked else self._noise(data.X),
-            penalties=penalties,
-            n_frozen=self._n_frozen_layers,
-            row_factors=factors,
-        )
+        noise = None if unmasked else self._noise(data.X)
+        parts = {"penalties": penalties, "n_frozen": self._n_frozen_layers, "row_factors": factors}
+        objective = Objective(self._network, self._output_units, corruption=noise, **parts)
         if autoencoder is None:
             options["constant_loss"] = constant_loss
         else:

@@ -17,16 +17,17 @@ from .._warnings import warn
 from ..nn.scaling import unscaled
 from ..training.checkpoint import Checkpoint
 from ..training.full_batch import minimize_full_batch
-from ..training.loop import Stopping, TrainingState, Verbose, minimize
+from ..training.loop import Stopping, TrainingState, minimize
 from ..training.solvers import LBFGS, SCHEDULES, SOLVERS, auto_epochs, checked_solver, idle_steps
+from ..training.verbose import Verbose
 from .callbacks import Callbacks
 from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK
 from .held_out import held_out_rows
 from .identity import identity
-from .needs import TRAINING_NEEDS, validate_params
-from .parameters import kind_of_seed
+from .needs import TRAINING_NEEDS
+from .parameters import kind_of_seed, validate_params
 from .subestimators import AsPart
 
 # Training parameters that methods of a fitted model need,

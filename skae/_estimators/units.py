@@ -299,9 +299,10 @@ def _base_logits(loss, means, count):
     """Return the logits of the inputs' means over ``count`` rows; half an extra row of each kind keeps them finite."""
     means, count = means.copy(), min(count, _MOST_COUNTED)
     for part in loss.parts:
-        if not isinstance(part, Gaussian):
+        if not isinstance(part, Gaussian):  # whose means are the logits
             means[part.columns] = (means[part.columns] * count + 0.5) / (count + 1)
-    return loss.invert(means[np.newaxis])[0]
+            part.invert(means[np.newaxis])
+    return means
 
 
 def _constant_losses(X, pairs, stats, scaling, sample_weight):

@@ -6,18 +6,18 @@ A class takes these functions as methods, and calls the second one in its ``fit`
     partial_fit = unsupervised.partial_fit
 
 It defines ``objective`` and three more methods: ``_make_units(data)`` returns the ``Units`` in which the network sees
-X, ``_network_shape(n_inputs)`` the arguments of the ``Network``, and ``_first_state(rows, sample_weight)`` the
-``TrainingState`` before the first step. Attributes that it learns after a training are named in
+X, ``_network_shape(n_inputs)`` the arguments of the ``Network``, and ``_first_state(network, rows, sample_weight)``
+the ``TrainingState`` before the first step. Attributes that it learns after a training are named in
 ``_learned_afterwards``, for the next training to discard.
 """
 
 from numbers import Integral, Real
 
 from .._compat import Interval, StrOptions, _fit_context
+from .._protocols import TrainingObjective
 from .._typing import ArrayLike, Estimator, MatrixLike, available_if
 from ..nn.scaling import unscaled
-from ..nn.user_parts import check_objective
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ..training.solvers import is_full_batch
 from .checks import check_unchanged
 from .devices import dispatched, prototype_for
@@ -81,9 +81,14 @@ def begin(self, X, sample_weight, *, warm_start=False):
             units.named.check(X, column_names(self, X))
     rows = units.scaling.rows(X)
     # 3. What is minimized, and from where.
-    state = self._last_state() if goes_on else self._first_state(rows, sample_weight)
-    objective = self.objective(self._network, units)
-    check_objective(objective, self)
+    network = self._network
+    state = self._last_state() if goes_on else self._first_state(network, rows, sample_weight)
+    objective = self.objective(network, units)
+    if not isinstance(objective, TrainingObjective):
+        raise TypeError(
+            f"objective of {type(self).__name__} must return an objective, such as "
+            f"skae.nn.objective.Objective(network, units.loss); got {objective!r}."
+        )
     constant_loss = units.constant_loss * objective.largest_cell_weight
     options = {"constant_loss": constant_loss, "prototype": prototype}
     return Problem(objective, rows, sample_weight, **options), state

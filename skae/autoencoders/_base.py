@@ -231,9 +231,9 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         decoder = "tied" if self.tied_weights else "untied"
         return {"sizes": (n_inputs, *widths), "activation": activations, "decoder": decoder}
 
-    def _first_state(self, rows, sample_weight):
+    def _first_state(self, network, rows, sample_weight):
         """Return the state before the first step on scaled rows, in which outputs are the columns' means."""
-        return self._initial_state(self._network, rows.dtype, output_bias=self._units.base_logits)
+        return self._initial_state(network, rows.dtype, output_bias=self._units.base_logits)
 
     def layer_weights(self):
         """Return encoder weights, encoder bias, decoder weights and decoder bias of each layer.

@@ -1,10 +1,19 @@
-"""Imputation of missing values by reconstructions, with slopes measured on known values that are hidden."""
+"""Imputation of missing values by reconstructions, beside the conditional means of a joint normal distribution.
+
+Slopes, by which the two are mixed, are measured on known values that are hidden.
+"""
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from .._arrays.namespace import some_weighted_rows
-from ._normal import JointNormal, normal_distribution
 
+# The normal distribution.
+_MOST_INPUTS = 128  # the conditional means of more inputs take long
+_N_STEPS = 10
+_RIDGE = 1e-3  # fraction of the mean variance that is added to each variance
+_BLOCK = 256  # rows whose conditional covariances are in memory at once
+# The slopes.
 _HIDDEN_FRACTION = 0.1  # fraction of the cells that are hidden
 # Upper bounds on the cells and rows of X that are used for the normal distribution, and for the slopes.
 _CELLS, _SLOPES_CELLS, _ROWS = 2**17, 2**15, 2000
@@ -16,6 +25,35 @@ _SPREAD = 0.3
 _FEWEST_PASSES, _MOST_PASSES = 2, 5
 _ROUNDING = 1e-3  # by which known inputs of a group may exceed one; counts exceed it by more
 _LEAST_GAIN = 0.01  # fraction of the error that a further pass must remove
+
+
+class JointNormal:
+    """Normal distribution of rows.
+
+    Parameters
+    ----------
+    center : ndarray of shape (n_inputs,)
+        Means of the inputs.
+    precision : ndarray of shape (n_inputs, n_inputs) or None
+        Inverse of the covariance matrix. None means independent inputs.
+    """
+
+    def __init__(self, center, precision):
+        self.center, self.precision = center, precision
+
+    def estimates(self, z):
+        """Return for each cell of z its value, or if it is missing its mean given the known values of its row.
+
+        Parameters
+        ----------
+        z : ndarray of shape (n_samples, n_inputs)
+            NaN where a value is missing.
+        """
+        missing = np.isnan(z)
+        if self.precision is None:
+            return np.where(missing, self.center.astype(z.dtype), z)
+        filled = _expected(self.precision, z - self.center, missing)
+        return np.where(missing, self.center + filled, z).astype(z.dtype)
 
 
 class Imputation:
@@ -93,7 +131,10 @@ def imputation_of(model, z, weights):
     units, gaussian = model.units, model.units.gaussian_inputs
     if not gaussian.any():
         return None
-    normal = normal_distribution(z, weights, np.where(gaussian, units.base_logits, 0))
+    if z.shape[1] <= _MOST_INPUTS:
+        normal = fitted_normal(z, weights)
+    else:
+        normal = JointNormal(np.where(gaussian, units.base_logits, 0), None)
     return learned_imputation(
         model.reconstruct_scaled,
         z,
@@ -180,37 +221,100 @@ class _Regression:
         self._true = np.ldexp(true, -self._powers)
 
     def on(self, guessed):
-        """Return the slope of each column, and the sum of the squared errors in all columns."""
+        """Return the slope of each column, or 1 if it is not gaussian, and the sum of the squared errors in all columns.
+
+        The slopes of single columns are shrunk to their common mean. Uncertain slopes, such as those determined by a
+        few large values, are shrunk more.
+        """
+        true, gaussian = self._true, self._gaussian
         guessed = np.ldexp(np.where(self._measured, self._roots * guessed, 0), -self._powers)
-        slopes = _slopes(self._true, guessed, self._gaussian).astype(self._dtype)
-        errors = np.ldexp(self._true - slopes * guessed, self._powers - self._largest)
-        return slopes, float(np.square(errors).sum())
+        squares = np.square(guessed).sum(axis=0, dtype=float)
+        measured, shrunk = gaussian & (squares > 0), np.ones(len(gaussian))
+        if measured.any():
+            squares = np.where(measured, squares, 1)
+            slopes = (true * guessed).sum(axis=0, dtype=float) / squares
+            # Residuals of the common slope: those of a column's own slope are 0 if one cell determines it.
+            common = np.median(slopes[measured])
+            residuals = np.square(guessed * (true - common * guessed)).sum(axis=0, dtype=float)
+            variances = np.where(measured, residuals, 0) / squares**2
+            # Posterior means under a normal prior of standard deviation _SPREAD about the weighted mean.
+            weights = measured / (_SPREAD**2 + variances)
+            mean = (weights @ slopes) / weights.sum()
+            shrunk = mean + _SPREAD**2 / (_SPREAD**2 + variances) * (slopes - mean)
+            shrunk = np.where(measured, shrunk, np.where(gaussian, mean, 1))
+        shrunk = shrunk.astype(self._dtype)
+        errors = np.ldexp(true - shrunk * guessed, self._powers - self._largest)
+        return shrunk, float(np.square(errors).sum())
 
 
-def _slopes(true, guessed, gaussian):
-    """Return for each input the slope of true values on reconstructions, or 1 if it is not gaussian.
-
-    The slopes of single columns are shrunk to their common mean. Uncertain slopes, such as those determined by a few
-    large values, are shrunk more.
+def fitted_normal(z, weights=None):
+    """Return the ``JointNormal`` of the rows z, by a few steps of the EM algorithm (Dempster, Laird & Rubin 1977).
 
     Parameters
     ----------
-    true, guessed : ndarray of shape (n_samples, n_inputs)
-        True values and reconstructions of the hidden cells, without their linear estimates, and 0 elsewhere.
-    gaussian : ndarray of bool of shape (n_inputs,)
+    z : ndarray of shape (n_samples, n_inputs)
+        NaN where a value is missing.
+    weights : ndarray of shape (n_samples,) or None
+        A row of weight 2 is two rows.
     """
-    squares = np.square(guessed).sum(axis=0, dtype=float)
-    measured = gaussian & (squares > 0)
-    if not measured.any():
-        return np.ones(len(gaussian))
-    squares = np.where(measured, squares, 1)
-    slopes = (true * guessed).sum(axis=0, dtype=float) / squares
-    # Residuals of the common slope: those of a column's own slope are 0 if one cell determines it.
-    common = np.median(slopes[measured])
-    errors = np.square(guessed * (true - common * guessed)).sum(axis=0, dtype=float)
-    variances = np.where(measured, errors, 0) / squares**2
-    # Posterior means under a normal prior of standard deviation _SPREAD about the weighted mean.
-    weights = measured / (_SPREAD**2 + variances)
-    mean = (weights @ slopes) / weights.sum()
-    shrunk = mean + _SPREAD**2 / (_SPREAD**2 + variances) * (slopes - mean)
-    return np.where(measured, shrunk, np.where(gaussian, mean, 1))
+    weights = np.ones(len(z)) if weights is None else weights.astype(float)
+    weights = weights / weights.sum()
+    missing = np.isnan(z)
+    share = weights @ ~missing
+    share[share == 0] = 1
+    center = weights @ np.where(missing, 0, z) / share
+    covariance = np.diag(weights @ np.square(np.where(missing, 0, z - center)) / share)
+    incomplete = missing.any()
+    for _ in range(_N_STEPS if incomplete else 1):  # one step is exact for complete rows
+        filled, uncertain = z - center, np.zeros_like(covariance)
+        if incomplete:
+            filled = _expected(_inverse(covariance), filled, missing, uncertain, weights)
+        shift = weights @ filled
+        center, filled = center + shift, filled - shift
+        covariance = (weights * filled.T) @ filled + uncertain
+    return JointNormal(center, _inverse(covariance))
+
+
+def _inverse(covariance):
+    """Return the inverse of a covariance matrix with a small ridge, for columns that determine each other."""
+    ridge = _RIDGE * (np.diag(covariance).mean() or 1.0)
+    return np.linalg.inv(covariance + ridge * np.eye(len(covariance)))
+
+
+def _expected(precision, z, missing, uncertain=None, weights=None):
+    """Return the conditional means of centered rows; add their conditional covariances to ``uncertain`` unless it is None.
+
+    Parameters
+    ----------
+    precision : ndarray of shape (n_inputs, n_inputs)
+    z : ndarray of shape (n_samples, n_inputs)
+    missing : ndarray of bool of shape (n_samples, n_inputs)
+    uncertain : ndarray of shape (n_inputs, n_inputs) or None
+    weights : ndarray of shape (n_samples,)
+        Factors of the covariances.
+    """
+    filled = np.where(missing, 0.0, z)
+    if not missing.any():
+        return filled
+    by_size = np.argsort(missing.sum(axis=1))
+    for block in gen_batches(len(z), _BLOCK):
+        rows = by_size[block]
+        filled[rows], covariances, places = _filled(precision, filled[rows], missing[rows])
+        if uncertain is not None:
+            np.add.at(uncertain, places, weights[rows, np.newaxis, np.newaxis] * covariances)
+    return filled
+
+
+def _filled(precision, filled, missing):
+    """Return a few rows with their conditional means, their conditional covariances and the indices of these."""
+    # Missing values of each row, and then known ones, up to as many as in the row with the most.
+    order = np.argsort(~missing, axis=1, kind="stable")[:, : missing.sum(axis=1).max()]
+    i, j = order[:, :, np.newaxis], order[:, np.newaxis]
+    in_row = np.take_along_axis(missing, order, axis=1)
+    both = in_row[:, :, np.newaxis] & in_row[:, np.newaxis]
+    blocks = np.where(both, precision[i, j], np.eye(order.shape[1]))
+    covariances = np.where(both, np.linalg.inv(blocks), 0)
+    pulls = np.take_along_axis(filled @ precision, order, axis=1)[..., np.newaxis]
+    known = np.take_along_axis(filled, order, axis=1)
+    np.put_along_axis(filled, order, known - (covariances @ pulls)[..., 0], axis=1)
+    return filled, covariances, (i, j)

@@ -333,11 +333,11 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
             dead_after=self.dead_after,
         )
 
-    def _first_state(self, rows, sample_weight):
+    def _first_state(self, network, rows, sample_weight):
         """Return the state before the first step, in which the encoder sees deviations from the columns' means."""
-        state = self._initial_state(self._network, rows.dtype)
-        params = self._network.views(state.params)
-        params.thresholds[...] = self._network.training.initial_thresholds(self.alpha)
+        state = self._initial_state(network, rows.dtype)
+        params = network.views(state.params)
+        params.thresholds[...] = network.training.initial_thresholds(self.alpha)
         params.decoder_biases[0][...] = self._units.base_logits
         params.encoder_biases[0][...] = -params.encoder_weights[0] @ params.decoder_biases[0]
         return state

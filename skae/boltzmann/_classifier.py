@@ -165,6 +165,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             state = self._start_above(data, self._checked_base())
             self._train_jointly(
                 data,
+                self._inputs(data.X),
                 state,
                 data.constant_loss(),
                 penalties=weight_decays(self.weight_decay),

@@ -32,7 +32,7 @@ from .._typing import (
 from ..nn.deep_boltzmann import DeepMachine
 from ..nn.layerwise import OnCodes
 from ..nn.penalties import weight_decays
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ..training.solvers import LBFGS
 from ._layers import check_deep_machine, double_weights, pretrain
 from ._machine import BoltzmannMachine, means_to_center

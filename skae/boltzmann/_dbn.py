@@ -20,9 +20,8 @@ from .._estimators.fitting import (
     take_columns,
     unchanged_on_error,
 )
-from .._estimators.needs import validate_params
 from .._estimators.one_pass import fit_transform
-from .._estimators.parameters import estimator
+from .._estimators.parameters import estimator, validate_params
 from .._typing import (
     ArrayLike,
     BaseEstimator,

@@ -350,12 +350,12 @@ class RBM(BoltzmannMachine, FittedNetwork):
         """ndarray of shape (n_inputs,): biases with which the visible units have the base rates of the columns."""
         return self._base_rates.array
 
-    def _first_state(self, rows, sample_weight):
+    def _first_state(self, network, rows, sample_weight):
         """Return the initial state for scaled rows: visible units have the base rates of the columns."""
         check_group_sums(rows, self._units.loss)
         # Not an array: attributes that are arrays would have to be of the library of X.
         self._base_rates = Constant(self._units.base_logits.astype(rows.dtype))
-        return self._initial_state(self._network, rows.dtype, output_bias=self._base_bias)
+        return self._initial_state(network, rows.dtype, output_bias=self._base_bias)
 
     def _make_units(self, data):
         """Return the ``Units`` in which the network sees the X of ``data``."""

@@ -8,13 +8,12 @@ from sklearn.base import BaseEstimator
 
 from .._estimators.callbacks import Callbacks, end_callbacks_of
 from .._estimators.identity import described
-from .._estimators.needs import changed_parameters
+from .._estimators.parameters import changed_parameters
 from .._estimators.training import TrainedModel
 from .._protocols import Observer
 from .._warnings import warn
 from ..nn.layerwise import JointSolver, Layerwise
-from ..training.loop import TrainingState
-from ..training.problem import Problem
+from ..training.loop import Problem, TrainingState
 from ..training.solvers import LBFGS
 
 # Training parameters that each layer has for itself when all are trained at once, or that change no result.

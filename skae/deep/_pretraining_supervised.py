@@ -11,7 +11,7 @@ from .._estimators.unlabeled import supervised_factors, with_unlabeled_stratum
 from ..nn.composition import SharedEncoder
 from ..nn.network import Network
 from ..nn.objective import Objective
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ._layers import encoder_shape
 
 

@@ -13,7 +13,7 @@ from ..nn.corruption import CORRUPTIONS
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.recurrent import RecurrentNetwork
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ._base import BaseStack
 from ._layers import check_stack, chosen_layers, encoder_shape
 

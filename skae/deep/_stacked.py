@@ -12,14 +12,14 @@ from .._estimators.callbacks import callbacks_passed_on
 from .._estimators.devices import DEVICE_CONSTRAINTS, fitting_parts
 from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unchanged_on_error
-from .._estimators.needs import Need, check_params, warn_of_unused
-from .._estimators.parameters import estimator
+from .._estimators.needs import Need
+from .._estimators.parameters import check_params, estimator, warn_of_unused
 from .._estimators.reading import is_continuous
 from .._estimators.subestimators import ready_layers, without_output
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
 from ._layers import check_stack, chosen_layers, downward, encoder_shape

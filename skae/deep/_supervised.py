@@ -177,18 +177,21 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     def _fine_tune(self, data, state):
         """Train all layers and the output layer, starting from ``state``; unlabeled rows only if X is reconstructed."""
-        constant_loss, roughness = data.constant_loss(), self._roughness(data)
+        inputs, constant_loss = self._inputs(data.X), data.constant_loss()
+        roughness = self._roughness(data, inputs)
         options = {
             "penalties": self._weight_decays(data, roughness),
             "more_steps": float(np.interp(roughness, (0, 1), (_MORE_STEPS, 1))),
         }
         if not self.reconstruction_weight:
-            self._spread_units(data, state, 1 - roughness)
-            self._train_jointly(data, state, constant_loss, rows=data.labeled_rows, **options)
+            self._spread_units(data, inputs, state, 1 - roughness)
+            options["rows"] = data.labeled_rows
+            self._train_jointly(data, inputs, state, constant_loss, **options)
             return
         ratio = self._unlabeled_ratio()
         self._train_jointly(
             with_unlabeled_stratum(data),
+            inputs,
             state,
             constant_loss,
             factors=supervised_factors(data, ratio),
@@ -197,20 +200,15 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             **options,
         )
 
-    def _roughness(self, data):
+    def _roughness(self, data, inputs):
         """Return 0 if targets are nearly those of the nearest rows, and up to 1 if not.
 
         It is 1 where nothing depends on it, and for classes if there are many inputs or few rows.
         """
         is_automatic = isinstance(self.weight_decay, str) or self.max_iter == "auto"
-        if self._fills_space(data) or (is_regressor(self) and is_automatic):
-            return roughness_of(self._inputs(data.X), data, self._kind)
+        if _fills_space(data, inputs) or (is_regressor(self) and is_automatic):
+            return roughness_of(inputs, data, self._kind)
         return 1.0
-
-    def _fills_space(self, data):
-        """Return whether there are many labeled rows of few inputs."""
-        few_inputs = self._inputs(data.X).shape[1] <= _FEW_INPUTS
-        return few_inputs and len(data.counted_labeled_rows) >= _MANY_ROWS
 
     def _weight_decays(self, data, roughness):
         """Return the penalties of weight decay."""
@@ -219,10 +217,10 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         decay = _DECAY * roughness / data.n_labeled
         return weight_decays(resolved(self.weight_decay, "weight_decay", decay))
 
-    def _spread_units(self, data, state, amount):
+    def _spread_units(self, data, inputs, state, amount):
         """Make the units of few inputs steeper than pre-training leaves them, in ``state``."""
-        if amount and self._fills_space(data) and not self.frozen:
-            spread_units(self._network, state.params, self._inputs(data.X), amount, state.rng)
+        if amount and _fills_space(data, inputs) and not self.frozen:
+            spread_units(self._network, state.params, inputs, amount, state.rng)
 
     def _autoencoder(self, state):
         """Return a network of all encoders and decoders end to end, and its parameters."""
@@ -240,3 +238,8 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             fill_layers(network.views(flat), start, weights)
             start += len(weights)
         return network, flat
+
+
+def _fills_space(data, inputs):
+    """Return whether there are many labeled rows of few ``inputs``."""
+    return inputs.shape[1] <= _FEW_INPUTS and len(data.counted_labeled_rows) >= _MANY_ROWS

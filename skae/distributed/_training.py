@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._protocols import Announces, Restricts, SumsOutcomes, TrainingObjective
-from ..training.batches import Mixture
-from ..training.loop import Steps
+from ..training.batches import Mixture, Steps
 from ._cluster import RemoteObjects
 from ._shard import (
     Call,

@@ -12,8 +12,7 @@ from .._arrays.namespace import some_rows
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, generator, unchanged_on_error
-from .._estimators.needs import warn_of_argument
-from .._estimators.parameters import estimator
+from .._estimators.parameters import estimator, warn_of_argument
 from .._estimators.reading import validated_start
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
@@ -353,13 +352,11 @@ class EnergyAE(TrainedModel, FittedNetwork):
         sizes = (n_inputs, self.n_components)
         return {"sizes": sizes, "activation": (self.activation,), "decoder": "tied"}
 
-    def _first_state(self, rows, sample_weight):
+    def _first_state(self, network, rows, sample_weight):
         """Return the initial state for scaled rows: outputs are the means of the columns."""
         self._noise = self.noise
         self._moments = column_moments(rows, sample_weight)
-        return self._initial_state(
-            self._network, rows.dtype, output_bias=self._moments[0] / self.noise
-        )
+        return self._initial_state(network, rows.dtype, output_bias=self._moments[0] / self.noise)
 
     # The network works in multiples of the noise.
 

@@ -13,7 +13,7 @@ from .._arrays.underflow import ignoring_underflow
 from .._estimators.checks import check_jobs, check_same_names
 from .._estimators.columns import Columns
 from .._estimators.fitting import DTYPES, check_counts
-from .._estimators.needs import warn_of_argument
+from .._estimators.parameters import warn_of_argument
 from .._estimators.reading import numpy_array
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team

@@ -12,8 +12,8 @@ from .._estimators.subestimators import unfrozen
 from .._warnings import warn
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..training.batches import mean_objective
-from ..training.loop import say
-from ..training.problem import Problem
+from ..training.loop import Problem
+from ..training.verbose import say
 from ._adaptation import AdaptiveChains
 from ._diagnostics import MIN_DRAWS, ChainDiagnostics, diagnose
 from ._energies import ReconstructionMoments, mean_and_deviation

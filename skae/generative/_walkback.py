@@ -8,7 +8,7 @@ import numpy as np
 
 from .._arrays.underflow import ignoring_underflow
 from .._estimators.fitting import generator
-from .._estimators.needs import warn_of_argument
+from .._estimators.parameters import warn_of_argument
 from .._estimators.training import parameters_of_fit
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
 from ..nn.corruption import CORRUPTIONS, Swap

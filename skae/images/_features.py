@@ -13,9 +13,9 @@ from .._arrays.namespace import some_rows
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import are_equal
 from .._estimators.fitting import unchanged_on_error
-from .._estimators.needs import Need, validate_params
+from .._estimators.needs import Need
 from .._estimators.one_pass import fit_transform
-from .._estimators.parameters import check_set, estimator
+from .._estimators.parameters import check_set, estimator, validate_params
 from .._estimators.subestimators import is_prefit, plain_codes
 from .._threads import share_items, team
 from .._typing import (

@@ -28,7 +28,7 @@ from .._typing import (
     StepSolverLike,
     TransformerMixin,
 )
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ._convolution import Convolution, ConvolutionalObjective
 from ._map_coder import MapCoder
 from ._validation import as_floats, checked_patch_size, counted_images, drawn_filters, pair

@@ -21,8 +21,9 @@ TRUSTED = (
     "skae.autoencoders._denoising.DenoisingAE",
     "skae.autoencoders._detector.AnomalyDetector",
     "skae.autoencoders._imputation.Imputation",
+    "skae.autoencoders._imputation.JointNormal",
     "skae.autoencoders._imputer.Imputer",
-    "skae.autoencoders._normal.JointNormal",
+    "skae.autoencoders._normal.JointNormal",  # in files of 0.1.0
     "skae.autoencoders._sparse.SparseAutoEncoder",
     "skae.boltzmann._classifier.BoltzmannClassifier",
     "skae.boltzmann._dbm.DBM",

@@ -128,31 +128,28 @@ class _Process:
 
     def run(self):
         """Take steps until the basis is full."""
-        for step in range(self.n_done, self.basis.shape[1]):
-            self._step(step)
-        self.n_done = self.basis.shape[1]
-
-    def _step(self, step):
         xp = self._xp
-        self.basis[:, step, :] = self._next
-        left = self.map.jvp(self._next)
-        if not step:
-            largest = to_numpy(xp.max(xp.abs(left), axis=1))
-            units = power_of_two(np.where(largest > 0, largest, 1)).astype(largest.dtype)
-            self.units[...] = like(units[:, np.newaxis], left)
-        left /= self.units
-        if step:
-            left -= self._lengths[:, None] * self._left
-        norms = row_norms(left)
-        left /= xp.where(norms > 0, norms, xp.ones_like(norms))[:, None]
-        self._left, self.alphas[:, step] = left, cast(norms, self._float64)
-        after = self.map.vjp(left)
-        after /= self.units
-        # Nearly all of its part in the basis is along the last vector; without that, one pass over the basis is enough.
-        after -= norms[:, None] * self._next
-        self._next = after
-        self._orthonormalize(step + 1)
-        self.betas[:, step + 1] = cast(self._lengths, self._float64)
+        for step in range(self.n_done, self.basis.shape[1]):
+            self.basis[:, step, :] = self._next
+            left = self.map.jvp(self._next)
+            if not step:
+                largest = to_numpy(xp.max(xp.abs(left), axis=1))
+                units = power_of_two(np.where(largest > 0, largest, 1)).astype(largest.dtype)
+                self.units[...] = like(units[:, np.newaxis], left)
+            left /= self.units
+            if step:
+                left -= self._lengths[:, None] * self._left
+            norms = row_norms(left)
+            left /= xp.where(norms > 0, norms, xp.ones_like(norms))[:, None]
+            self._left, self.alphas[:, step] = left, cast(norms, self._float64)
+            after = self.map.vjp(left)
+            after /= self.units
+            # Nearly all of its part in the basis is along the last vector; without that, one pass is enough.
+            after -= norms[:, None] * self._next
+            self._next = after
+            self._orthonormalize(step + 1)
+            self.betas[:, step + 1] = cast(self._lengths, self._float64)
+        self.n_done = self.basis.shape[1]
 
     def _orthonormalize(self, count):
         """Orthonormalize ``_next`` against the basis; replace it by a random orthogonal vector if nothing is left."""

@@ -2,11 +2,10 @@
 
 from contextlib import nullcontext
 from dataclasses import field
-from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .._arrays.namespace import in_numpy, spread_indices
+from .._arrays.namespace import dense, in_numpy, spread_indices
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.devices import (
     DEVICE_CONSTRAINTS,
@@ -14,7 +13,7 @@ from .._estimators.devices import (
     fitting_parts,
     prototype_of_parts,
 )
-from .._estimators.fitting import by_block, unchanged_on_error
+from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import AUTO_STEP_SIZE_CONSTRAINTS, estimator, resolved
 from .._estimators.reading_y import CLASS_WEIGHT_CONSTRAINTS, score
 from .._estimators.subestimators import start_above, unfrozen
@@ -299,14 +298,15 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         if self.penalize_unlabeled == "auto":
             n_unlabeled = _MOST_UNLABELED if data.targets.loss is Multinomial else 0
         rows = penalized_rows(labeled, n_unlabeled, state.seed)
-        penalties, observers = self._penalties(rows, data, state, constant_loss)
+        inputs = self._inputs(data.X)
+        penalties, observers = self._penalties(rows, inputs, data, state, constant_loss)
         data, options = self._rows_to_train_on(data, rows, bool(penalties and n_unlabeled))
         if self.reconstruction_weight:
             options["autoencoder"] = self._base_autoencoder(state)
         options["penalties"] = [*penalties, *weight_decays(self.weight_decay)]
-        self._train_jointly(data, state, constant_loss, observers=observers, **options)
+        self._train_jointly(data, inputs, state, constant_loss, observers=observers, **options)
         if penalties:
-            self._warn_of_constant_outputs(data)
+            self._warn_of_constant_outputs(data, inputs)
 
     def _rows_to_train_on(self, data, penalized, penalizes_unlabeled):
         """Return ``data`` and options of ``_train_jointly``: the rows of the joint training, and their factors.
@@ -343,14 +343,14 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return base
 
-    def _warn_of_constant_outputs(self, data):
+    def _warn_of_constant_outputs(self, data, inputs):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
         rows, weights = data.counted_labeled_rows, data.balanced_weights
         rows = rows[spread_indices(len(rows), _N_CHECKED)]
         weights = None if weights is None else weights[rows]
         network, values = self._network, data.targets.values[rows]
-        logits = partial(network.encode, network.views(self._params))
-        outputs = by_block(self._inputs(data.X[rows]), logits, values.shape[1])
+        params = network.views(self._params)
+        outputs = network.encode(params, dense(inputs[rows]))
         warn_of_constant_outputs(self._kind, outputs, values, weights, self.tangent_penalty_)
 
     def _output_loss(self):
@@ -371,12 +371,12 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         shape = {"sizes": network.sizes, "activation": network.activation_names, "decoder": "tied"}
         return new_autoencoder(shape, self._units, state)
 
-    def _penalties(self, rows, data, state, constant_loss):
+    def _penalties(self, rows, inputs, data, state, constant_loss):
         """Return the penalty on slopes along tangents at ``rows``, and observers that update these; each in a list."""
         self.tangent_penalty_ = 0.0
         if not is_penalized(self):
             return [], []
-        store = self._tangents(self._inputs(data.X), rows, state)
+        store = self._tangents(inputs, rows, state)
         automatic = automatic_penalty(data, store)
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
         if self.tangent_penalty_ == 0:

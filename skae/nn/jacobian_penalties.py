@@ -91,7 +91,8 @@ class JacobianContraction(Penalty):
         for directions in self.directions.blocks(trace.inputs, seed, workspace.signs):
             outputs = tangents.jvp(directions)
             value += squares(outputs, workspace.weights, outputs)
-            tangents.jvp_backward(directions, outputs)
+            if trace.with_gradient:
+                tangents.jvp_backward(directions, outputs)
         parts = zip(self._records(trace), tangents.layers, tangents.gradients)
         for record, layer, gradient in parts:
             record.delta_terms.append(layer.delta)

@@ -11,7 +11,8 @@ import numpy as np
 from .._arrays.contraction import add_scaled_rows
 from .._arrays.namespace import empty, zeros_like
 from .._arrays.products import multiplier
-from .._threads import ELEMENT, is_shared, share_matrix
+from .._threads import ELEMENT, LEAST_SHARED, share_matrix
+from .._workers import local
 from .activations import ALL, Activation, Derivatives
 
 
@@ -37,7 +38,7 @@ class DenseLayer:
         if out is None:
             out = empty((inputs.shape[0], bias.shape[0]), bias)
         cost, multiply = inputs.shape[1] + ELEMENT, multiplier(out)
-        if not is_shared(out.shape[0] * out.shape[1] * cost):
+        if not local.team or out.shape[0] * out.shape[1] * cost < LEAST_SHARED:
             multiply(inputs, matrix, out)
             activation.forward(out, bias)
             return out
@@ -57,7 +58,7 @@ class DenseLayer:
         """Do :meth:`backward_part` for all rows and units."""
         cost = ELEMENT + (0 if above is None else above.weights.shape[0])
         (n_rows, n_units), multiply = record.delta.shape, multiplier(record.delta)
-        if not is_shared(n_rows * n_units * cost):
+        if not local.team or n_rows * n_units * cost < LEAST_SHARED:
             self.backward_part(record, above, extra, d_bias, multiply)
             return
         sums = {}  # of the parts, each by its first row and unit
@@ -122,15 +123,6 @@ class LinearLayer:
     weights: np.ndarray
     derivatives: Derivatives
 
-    def jvp(self, vectors):
-        """Return D_i W v_i, a row for each sample."""
-        moved = vectors @ self.weights.T
-        return self.derivatives.jvp(moved, out=moved)
-
-    def vjp(self, vectors):
-        """Return W' D_i u_i, a row for each sample."""
-        return self.derivatives.vjp(vectors) @ self.weights
-
     def matmul(self, matrices, n_samples):
         """Return D_i W M_i for matrices of shape (n_samples, n_inputs, n_columns), or D_i W if these are None."""
         moved = self.weights[None, ...] if matrices is None else self.weights @ matrices
@@ -193,7 +185,11 @@ class Records:
         In the order of the forward pass: up to the code, and down from it.
     first_row : int
         Number of the rows that penalties can claim, ``n_claimable``, less those that they have claimed in this batch.
+    with_gradient : bool
+        Whether the gradient of this batch is needed, and not only its value.
     """
+
+    with_gradient = True
 
     def __init__(self, encoder, decoder, n_claimable=0):
         self.encoder, self.decoder, self._scratch = encoder, decoder, {}

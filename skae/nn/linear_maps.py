@@ -31,13 +31,14 @@ class ProductMap:
     def jvp(self, vectors):
         """Return J_i v_i, a row for each sample."""
         for layer in self.layers:
-            vectors = layer.jvp(vectors)
+            moved = vectors @ layer.weights.T
+            vectors = layer.derivatives.jvp(moved, out=moved)
         return vectors
 
     def vjp(self, vectors):
         """Return J_i' u_i, a row for each sample."""
         for layer in reversed(self.layers):
-            vectors = layer.vjp(vectors)
+            vectors = layer.derivatives.vjp(vectors) @ layer.weights
         return vectors
 
     def take(self, samples, n_samples):

@@ -201,9 +201,15 @@ class Reconstruction:
 
     def loss_and_gradient(self, logits, target, sample_weights, cell_weights, losses):
         """Set ``losses`` to the loss of each sample and leave the weighted gradient in ``logits``."""
-        losses[...] = 0
-        for part in self.parts:
-            part.loss_and_gradient(logits, target, sample_weights, cell_weights, losses)
+
+        def work(rows):
+            losses[rows] = 0
+            arrays = logits[rows, ...], target[rows, ...], sample_weights[rows]
+            cells = cell_weights[rows, ...] if cell_weights.shape[0] else cell_weights
+            for part in self.parts:
+                part.loss_and_gradient(*arrays, cells, losses[rows])
+
+        share(work, logits.shape[0], ELEMENT * logits.shape[1])
 
     def activate(self, logits):
         """Turn logits into the reconstruction, in place."""

@@ -94,7 +94,8 @@ class Network:
 
     def trace(self, n_samples, flat, penalties=()):
         """Return the buffers of a batch on the device of ``flat``, with the rows that ``penalties`` claim."""
-        return Trace(self, n_samples, flat, sum([each.n_rows(n_samples) for each in penalties]))
+        n_claimable = n_samples * sum([each.rows_per_sample for each in penalties])
+        return Trace(self, n_samples, flat, n_claimable)
 
     def initial(self, rng, dtype, output_bias=None):
         """Return initial parameters: uniform weights of the usual width; zero biases, but perhaps ``output_bias``."""
@@ -243,17 +244,17 @@ class Trace(Records):
         self.n_samples = n_samples
         end_of_encoder = n_claimable + n_samples
         n_rows = end_of_encoder + (n_samples if decoder else 0)
-        self.weight_rows, upward, downward = [], [], []
-        for low, high in zip(sizes, sizes[1:]):
-            rows = WeightRows(empty((n_rows, high), like), empty((n_rows, low), like))
-            self.weight_rows.append(rows)
-            upward.append(rows.take(n_claimable, end_of_encoder))
-            if decoder:
-                downward.append(rows.take(end_of_encoder))
-        self.inputs = upward[0].lower
-        self.codes = downward[-1].upper if decoder else empty_like(upward[-1].upper)
-        encoder = _encoder_records(upward, self.codes, network.dropout > 0)
-        super().__init__(encoder, _decoder_records(downward), n_claimable)
+        self.weight_rows = [
+            WeightRows(empty((n_rows, high), like), empty((n_rows, low), like))
+            for low, high in zip(sizes, sizes[1:])
+        ]
+        upward, downward = slice(n_claimable, end_of_encoder), slice(end_of_encoder, n_rows)
+        highest = self.weight_rows[-1].upper
+        self.codes = highest[downward, ...] if decoder else empty_like(highest[upward, ...])
+        encoder = _encoder_records(self.weight_rows, upward, self.codes, network.dropout > 0)
+        decoder = _decoder_records(self.weight_rows, downward) if decoder else []
+        super().__init__(encoder, decoder, n_claimable)
+        self.inputs = self.encoder[0].inputs
         self.logits = self.decoder[-1].outputs if decoder else self.codes
         self.sample_weights, self.losses = empty(n_samples, like), empty(n_samples, like)
         self.batch = self.clean = self.rng = None
@@ -265,28 +266,29 @@ class Trace(Records):
         return [rows.take(self.first_row, stop) for rows in self.weight_rows]
 
 
-def _encoder_records(rows, codes, dropout):
-    """Return the records of the encoder's layers: the outputs of each are the inputs of the next."""
+def _encoder_records(weight_rows, rows, codes, dropout):
+    """Return the records of the encoder's layers, in these ``rows``: the outputs of each are the inputs of the next."""
     records = []
-    for number, own in enumerate(rows, 1):
-        is_hidden, mask = number < len(rows), None
-        outputs = rows[number].lower if is_hidden else codes
+    for number, own in enumerate(weight_rows, 1):
+        is_hidden, mask = number < len(weight_rows), None
+        outputs = weight_rows[number].lower[rows, ...] if is_hidden else codes
         if dropout and is_hidden:  # masked outputs are the inputs of the next layer
             outputs, mask = empty_like(outputs), empty_like(outputs)
-        records.append(LayerRecord(own.lower, outputs, own.upper, mask))
+        records.append(LayerRecord(own.lower[rows, ...], outputs, own.upper[rows, ...], mask))
     return records
 
 
-def _decoder_records(rows):
-    """Return the records of the decoder's layers, from the code down, given ``rows`` from the input up.
+def _decoder_records(weight_rows, rows):
+    """Return the records of the decoder's layers, from the code down, in these ``rows``.
 
     The outputs of each layer are the inputs of the next; the logits and their gradient share one array.
     """
     records = []
-    for number in reversed(range(len(rows))):
-        own = rows[number]
-        outputs = rows[number - 1].upper if number else own.lower
-        records.append(LayerRecord(own.upper, outputs, own.lower))
+    for number in reversed(range(len(weight_rows))):
+        own = weight_rows[number]
+        inputs, delta = own.upper[rows, ...], own.lower[rows, ...]
+        outputs = weight_rows[number - 1].upper[rows, ...] if number else delta
+        records.append(LayerRecord(inputs, outputs, delta))
     return records
 
 

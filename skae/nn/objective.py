@@ -15,10 +15,12 @@ from .._arrays.namespace import (
     namespace,
 )
 from .._protocols import TrainingObjective
-from .._threads import ELEMENT, share
+from .activations import Elementwise
 from .corruption import Noise
+from .losses import Reconstruction
 from .noise import draw_seeds
-from .user_parts import check_parts, checked_parts
+from .penalties import Penalty
+from .user_parts import check_activation, checked_corruption, checked_penalty
 
 
 class Objective(TrainingObjective):
@@ -54,7 +56,7 @@ class Objective(TrainingObjective):
         n_frozen=0,
         row_factors=None,
     ):
-        check_parts(loss, corruption, emphasis, penalties)
+        _check_parts(loss, corruption, emphasis, penalties)
         self.network, self.loss, self._is_new = network, loss, True
         self.row_factors = None if row_factors is None else Constant(row_factors)
         self.corruption, self.emphasis, self.penalties = corruption, emphasis, penalties
@@ -80,12 +82,13 @@ class Objective(TrainingObjective):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
         corruption, penalties = self.corruption, self.penalties
         if self._is_new:
-            corruption, penalties = checked_parts(self, flat)
+            corruption, penalties = self._checked_parts(flat)
             self._is_new = False
         params, gradients = self._views(flat, grad)
         trace, target, cell_weights = self._workspace(len(batch), flat)
         trace.start()
         trace.batch, trace.rng, clean, seeds = batch, rng, trace.clean, batch.seeds(rng)
+        trace.with_gradient = grad is not None
         # 1. The rows of the batch, with their weights and targets.
         batch.weights(out=trace.sample_weights)
         if self.row_factors is not None:
@@ -107,8 +110,9 @@ class Objective(TrainingObjective):
         value = 0.0
         for penalty in penalties:
             value += penalty(params, trace, seeds[1])
-        self._loss_and_gradient(trace, target, cell_weights)
-        value += dot(trace.losses, trace.sample_weights)
+        weights, losses = trace.sample_weights, trace.losses
+        self.loss.loss_and_gradient(trace.logits, target, weights, cell_weights, losses)
+        value += dot(losses, weights)
         if grad is not None:
             self._backward(params, trace, gradients)
         return value
@@ -117,6 +121,21 @@ class Objective(TrainingObjective):
     def largest_cell_weight(self):
         """float: largest factor on the loss of a cell."""
         return 1.0 if self.emphasis is None else max(self.emphasis)
+
+    def _checked_parts(self, flat):
+        """Return corruption and penalties; those that users have written check themselves. Check activations of users."""
+        corruption, penalties = self.corruption, self.penalties
+        if corruption is not None and not isinstance(corruption, Noise):
+            corruption = checked_corruption(corruption)
+        if is_numpy(flat):
+            network = self.network
+            for activation, width in zip(network.activations, network.sizes[1:]):
+                if not isinstance(activation, Elementwise):
+                    check_activation(activation, width, flat.dtype)
+            penalties = [
+                each if each.can_be_captured else checked_penalty(each, flat) for each in penalties
+            ]
+        return corruption, penalties
 
     def _views(self, flat, grad):
         """Return the views of both vectors, which are mostly the same arrays as in the last step."""
@@ -128,17 +147,6 @@ class Objective(TrainingObjective):
 
     def _emphasize(self, seed, rows, out):
         self.corruption.emphasize(rows, seed, *self.emphasis, out)
-
-    def _loss_and_gradient(self, trace, target, cell_weights):
-        """Fill in the losses, and turn the logits into their gradient."""
-
-        def work(rows):
-            weights, losses = trace.sample_weights[rows], trace.losses[rows]
-            arrays = trace.logits[rows, ...], target[rows, ...], weights
-            cells = cell_weights[rows, ...] if cell_weights.shape[0] else cell_weights
-            self.loss.loss_and_gradient(*arrays, cells, losses)
-
-        share(work, target.shape[0], ELEMENT * target.shape[1])
 
     def _workspace(self, n_samples, flat):
         """Return a trace and two buffers for batches of this size: targets and weights of cells.
@@ -154,6 +162,21 @@ class Objective(TrainingObjective):
             shape = trace.inputs.shape if self.emphasis is not None else (0, 0)
             self._workspaces[key] = trace, target, empty(shape, flat)
         return self._workspaces[key]
+
+
+def _check_parts(loss, corruption, emphasis, penalties):
+    """Raise unless these can be the parts of an ``Objective``."""
+    if not isinstance(loss, Reconstruction):
+        raise TypeError(f"loss must be a Reconstruction, such as units.loss; got {loss!r}.")
+    if emphasis is not None and corruption is None:
+        raise ValueError("emphasis needs a corruption.")
+    if not isinstance(penalties, (list, tuple)):
+        raise TypeError(f"penalties must be a list; got {penalties!r}.")
+    for each in penalties:
+        if not isinstance(each, Penalty):
+            raise TypeError(
+                f"penalties must hold instances of classes that derive from skae.nn.penalties.Penalty; got {each!r}."
+            )
 
 
 def _fill_missing(rows):

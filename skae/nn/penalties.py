@@ -2,7 +2,8 @@
 
 A penalty is called between the forward and the backward pass as ``penalty(params, trace, seed)``. It
 returns its value and leaves its gradient in the records of ``trace.encoder`` and ``trace.decoder``, where the backward
-pass picks it up: see :class:`~skae.nn.layer.LayerRecord`.
+pass picks it up: see :class:`~skae.nn.layer.LayerRecord`. It may leave out the gradient unless ``trace.with_gradient``,
+as for the error on held-out rows.
 """
 
 from abc import ABC, abstractmethod
@@ -35,17 +36,16 @@ class Penalty(ABC):
     """A term of an objective; subclasses override what differs from the defaults here.
 
     ``can_be_captured`` says that the penalty works on arrays of any library and does the same work for each batch.
+    ``rows_per_sample`` is how many ``WeightRows`` of a trace it can claim for each sample; their products are added to
+    the encoder's gradient.
     """
 
     can_be_captured = False
+    rows_per_sample = 0
 
     @abstractmethod
     def __call__(self, params, trace, seed):
         """Return the value; leave the gradient in the records of ``trace``."""
-
-    def n_rows(self, n_samples):
-        """Return how many ``WeightRows`` of a trace it can claim; their products are added to the encoder's gradient."""
-        return 0
 
     def draw(self, n_samples, seed):
         """Return what it draws on the CPU, in int64; in a captured step, ``trace.rng`` has these draws."""
@@ -116,7 +116,8 @@ class Contraction(Penalty):
     def __call__(self, params, trace, seed):
         weights = params.encoder_weights[0]
         workspace = trace.scratch(self, _OneLayerWorkspace, trace)
-        workspace.start(trace, self.strength)
+        strength = scalar(self.strength, workspace.delta)
+        multiply_into(trace.sample_weights, strength, workspace.sample_weights)
 
         def work(units):
             squared_row_norms(weights[units, ...], workspace.row_norms[units])
@@ -151,7 +152,8 @@ class Curvature(Penalty):
     def __call__(self, params, trace, seed):
         weights, bias = params.encoder_weights[0], params.encoder_biases[0]
         workspace = trace.scratch(self, _OneLayerWorkspace, trace)
-        workspace.start(trace, self.strength / self.n_samples)
+        strength = scalar(self.strength / self.n_samples, workspace.delta)
+        multiply_into(trace.sample_weights, strength, workspace.sample_weights)
         squared_row_norms(weights, workspace.row_norms)
         workspace.delta[...], workspace.row_scales[...] = 0, 0
         owner = self, "draws"
@@ -191,10 +193,6 @@ class _OneLayerWorkspace:
         self.row_norms = empty(trace.codes.shape[1], trace.codes)
         self.row_scales = empty_like(self.row_norms)
         self.sample_weights = empty_like(trace.sample_weights)
-
-    def start(self, trace, strength):
-        strength = scalar(strength, self.delta)
-        multiply_into(trace.sample_weights, strength, self.sample_weights)
 
     def finish(self, trace):
         """Leave the gradient in ``trace``; return the value."""

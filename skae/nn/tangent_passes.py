@@ -41,19 +41,17 @@ def switch_layer(sizes, n_up, n_down):
     meeting, only as many rows go back as gradients came down, and their products with the weights are known from the
     way up.
     """
-    products = [low * high for low, high in zip(sizes, sizes[1:])]
-    depth = len(products)
-
-    def cost(layer):
-        below, above = sum(products[:layer]), sum(products[layer:])
-        if layer == depth:
-            return n_up * (3 * below - products[0])
-        down = 2 * below - sum(products[: min(layer, 1)])
-        return n_up * below + n_down * (down + 3 * above)
-
+    products = np.multiply(sizes[1:], sizes[:-1]).tolist()
+    best = depth = len(products)
+    least = n_up * (3 * sum(products) - products[0])
     # The buffers hold as many rows as go up; more gradients than that would cost more anyway.
-    layers = range(depth if n_down <= n_up else 0)
-    return min([depth, *layers], key=cost)
+    for layer in range(depth if n_down <= n_up else 0):
+        below, above = sum(products[:layer]), sum(products[layer:])
+        down = 2 * below - sum(products[: min(layer, 1)])
+        cost = n_up * below + n_down * (down + 3 * above)
+        if cost < least:
+            best, least = layer, cost
+    return best
 
 
 class PassMemory:

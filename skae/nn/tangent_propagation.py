@@ -57,12 +57,9 @@ class TangentPropagation(Penalty):
     def __init__(self, strength, network, loss, directions, largest=math.inf):
         self.strength, self.network, self.loss = strength, network, loss
         self.directions, self.largest = directions, largest
+        self.rows_per_sample = directions.n_directions
         is_softmax = isinstance(loss.parts[0], Multinomial)
         self._outputs = _Softmax() if is_softmax else _Elementwise(loss)
-
-    def n_rows(self, n_samples):
-        """Return how many ``WeightRows`` of the trace a batch can claim."""
-        return n_samples * self.directions.n_directions
 
     def __call__(self, params, trace, seed):
         memory, at_logits = self._start(params, trace)
@@ -84,9 +81,10 @@ class TangentPropagation(Penalty):
         slopes = passes.slopes()
         value, gradient = self._outputs.penalty(means, slopes, weights)
         value, factor = bounded(value, self.largest, means)
-        slopes *= factor
-        at_logits[samples, ...] = gradient * factor
-        passes.backward()
+        if trace.with_gradient:
+            slopes *= factor
+            at_logits[samples, ...] = gradient * factor
+            passes.backward()
         return value
 
     def _passes(self, weights, trace, memory, kept, means):
@@ -105,7 +103,7 @@ class TangentPropagation(Penalty):
 
         The backward pass of the network takes that array, and ``delta`` of each hidden layer's ``LayerTangents``.
         """
-        memory = trace.scratch(self, PassMemory, trace, self.n_rows(trace.n_samples))
+        memory = trace.scratch(self, PassMemory, trace, trace.n_samples * self.rows_per_sample)
         at_logits = zeros_like(trace.logits)
         for tangents, layer, record in zip(memory.layers, params.encoder_layers, trace.encoder):
             tangents.start(layer, record.outputs, record.mask)

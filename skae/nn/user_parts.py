@@ -9,43 +9,15 @@ from copy import deepcopy
 import numpy as np
 
 from .._arrays.namespace import all_finite, copy, is_numpy, namespace
-from .._protocols import TrainingObjective
-from .activations import ALL, Derivatives, Diagonal, Elementwise
+from .activations import ALL, Derivatives, Diagonal
 from .corruption import Noise
-from .losses import Reconstruction
-from .penalties import Penalty
 
 
-def checked_parts(objective, flat):
-    """Return corruption and penalties of an ``Objective``, such that their first calls check them; check its activations.
-
-    ``flat`` is the vector of the network's parameters. Parts of the package are not checked.
-    """
-    corruption, penalties = objective.corruption, objective.penalties
-    if corruption is not None and not isinstance(corruption, Noise):
-        corruption = checked_corruption(corruption)
-    if is_numpy(flat):
-        check_activations(objective.network, flat.dtype)
-        penalties = [
-            each if each.can_be_captured else checked_penalty(each, flat) for each in penalties
-        ]
-    return corruption, penalties
-
-
-def check_activations(network, dtype):
-    """Raise unless the activations of ``network`` do what :class:`~skae.nn.activations.Activation` says."""
-    for activation, width in zip(network.activations, network.sizes[1:]):
-        if not isinstance(activation, Elementwise):
-            # A copy, since an activation may draw random numbers of its own.
-            _check_activation(
-                deepcopy(activation),
-                np.random.default_rng(0).standard_normal((3, width)).astype(dtype),
-            )
-
-
-def _check_activation(activation, a):
-    """Raise unless ``activation`` changes the given rows of ``a``, in place, and has derivatives there."""
+def check_activation(activation, width, dtype):
+    """Raise unless ``activation``, of ``width`` units, changes the given rows in place, and has derivatives there."""
     name = f"activation={type(activation).__name__}"
+    activation = deepcopy(activation)  # which may draw random numbers of its own
+    a = np.random.default_rng(0).standard_normal((3, width)).astype(dtype)
     _check_signature(activation.forward, f"{name}: forward", "forward(a, bias, rows, units)", 4)
     _check_signature(
         activation.derivatives, f"{name}: derivatives", "derivatives(outputs, order, memory)", 3
@@ -133,30 +105,6 @@ def _is_out(returned, out):
     if returned is None or returned is out:
         return True
     return is_numpy(returned) and is_numpy(out) and np.may_share_memory(returned, out)
-
-
-def check_objective(objective, owner):
-    """Raise unless ``objective`` is what the method of this name of the estimator ``owner`` has to return."""
-    if not isinstance(objective, TrainingObjective):
-        raise TypeError(
-            f"objective of {type(owner).__name__} must return an objective, such as "
-            f"skae.nn.objective.Objective(network, units.loss); got {objective!r}."
-        )
-
-
-def check_parts(loss, corruption, emphasis, penalties):
-    """Raise unless these can be the parts of an ``Objective``."""
-    if not isinstance(loss, Reconstruction):
-        raise TypeError(f"loss must be a Reconstruction, such as units.loss; got {loss!r}.")
-    if emphasis is not None and corruption is None:
-        raise ValueError("emphasis needs a corruption.")
-    if not isinstance(penalties, (list, tuple)):
-        raise TypeError(f"penalties must be a list; got {penalties!r}.")
-    for each in penalties:
-        if not isinstance(each, Penalty):
-            raise TypeError(
-                f"penalties must hold instances of classes that derive from skae.nn.penalties.Penalty; got {each!r}."
-            )
 
 
 def checked_penalty(penalty, flat):

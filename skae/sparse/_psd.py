@@ -19,7 +19,7 @@ from ..nn.activations import Diagonal
 from ..nn.code_encoders import ENCODERS, make_encoder
 from ..nn.layer import LinearLayer
 from ..nn.linear_maps import ProductMap
-from ..training.problem import Problem
+from ..training.loop import Problem
 from ._base import USED_AFTER_FIT, BaseCoder
 from ._inference import chosen_algorithm, infer_codes, squared_norms
 from ._prediction import PSDObjective

@@ -1,4 +1,4 @@
-"""Minibatches of rows, and the mean of an objective over them.
+"""Minibatches of rows, the steps of an epoch over them, and the mean of an objective.
 
 There is one minibatch iterator: shuffled rows of an array, a CSR matrix or ``ScaledRows``, with their weights.
 ``Mixture`` adds unlabeled rows to batches of labeled ones.
@@ -21,7 +21,9 @@ from .._arrays.namespace import (
 from .._arrays.random import Drawn
 from .._threads import ELEMENT, share
 from .device_steps import DeviceSteps
-from .loop import Steps
+
+# Values that are not finite end in a DivergenceError, and numpy need not warn of them.
+OVERFLOW_IGNORED = {"over": "ignore", "invalid": "ignore"}
 
 
 def in_host_memory(X):
@@ -138,7 +140,7 @@ class Batches:
     equal_noise : bool, default=False
         Whether equal rows of a batch get equal noise, so that a row of weight 2 has the effect of two rows.
     prototype : array or None, default=None
-        See :class:`~skae.training.problem.Problem`.
+        See :class:`~skae.training.loop.Problem`.
     """
 
     def __init__(
@@ -266,6 +268,35 @@ class Mixture(Batches):
         if self._n_unlabeled:
             total += self._n_unlabeled * weights[self._unlabeled].mean(dtype=np.float64)
         return total / len(self)
+
+
+class Steps:
+    """The minibatch steps of a training on arrays of numpy."""
+
+    def __init__(self, objective, state, solver, batches):
+        self.objective, self.state, self.batches = objective, state, batches
+        self.solver = objective.adapted(solver)
+        self.grad = empty_like(state.params)
+
+    def epoch(self, rate, keep):
+        """Make the steps of an epoch; return the sum of the losses of all rows and the last batch.
+
+        The sum is not finite if training has diverged. ``rate`` is a function from the number of rows so far to the
+        step size. ``keep`` is called before the first step if the loss is finite there.
+        """
+        total, n_seen, state = 0.0, 0, self.state
+        for batch in self.batches.epoch(state.rng):
+            with np.errstate(**OVERFLOW_IGNORED):
+                size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
+            if not np.isfinite(value):
+                return value, batch
+            if not n_seen:
+                keep()
+            with np.errstate(**OVERFLOW_IGNORED):
+                self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
+            total += value * size
+            n_seen += size
+        return total, batch
 
 
 def shuffled(rows, shuffle, rng):

@@ -29,7 +29,7 @@ class DeviceSteps:
         self._can_be_recorded = can_be_captured and captures(state.params)
 
     def epoch(self, rate, keep):
-        """Do what :meth:`skae.training.loop.Steps.epoch` does; ``keep`` is called whatever the loss."""
+        """Do what :meth:`skae.training.batches.Steps.epoch` does; ``keep`` is called whatever the loss."""
         n_seen, state = 0, self.state
         keep()
         self._total[...] = 0

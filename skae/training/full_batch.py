@@ -4,8 +4,8 @@ import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 
 from .._arrays.namespace import all_finite, dtype_name, empty_like, like, to_numpy
-from .batches import mean_objective
-from .loop import OVERFLOW_IGNORED, DivergenceError
+from .batches import OVERFLOW_IGNORED, mean_objective
+from .loop import DivergenceError
 
 
 def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, stopping, observers):

@@ -1,20 +1,138 @@
-"""The only training loop of the package, with its state, stopping rule and output.
+"""A training problem, and the only training loop of the package, with its state and stopping rule.
 
-It knows an objective, parameters, batches and a solver.
+The loop knows an objective, parameters, batches and a solver.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy as shallow_copy
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from .._arrays.namespace import all_finite, copy, empty_like, host_copy
-from .._protocols import Observer, TakesNoRate
-from .._warnings import warn
+from .._arrays.namespace import all_finite, copy, dense, free_memory, host_copy, is_numpy, like
+from .._protocols import TakesNoRate, TrainingObjective
+from .batches import OVERFLOW_IGNORED, Batches, Mixture, mean_objective
 
-# Values that are not finite end in a DivergenceError, and numpy need not warn of them.
-OVERFLOW_IGNORED = {"over": "ignore", "invalid": "ignore"}
+
+@dataclass
+class Problem:
+    """An objective and its data.
+
+    Parameters
+    ----------
+    objective : TrainingObjective
+    X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+    targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
+        Targets to predict from X, if any.
+    rows : ndarray of int or None
+        Rows to train on; all of them by default. Rows of weight 0 are left out.
+    strata : ndarray of shape (n_samples,) or None
+        Classes whose proportions held-out rows preserve.
+    monitor : callable or None
+        ``monitor(rows)`` returns the error on held-out rows, as a function of the parameters; the objective by default.
+    solver : solver or None
+        Solver that the objective requires; by default that of the estimator.
+    callback_X : array-like, callable or None
+        X as given to callbacks, or a function that returns it; by default ``X``, not scaled.
+    observers : sequence of Observer
+        Observers called before and after epochs, in addition to the objective's own.
+    constant_loss : float or None
+        Value of the objective for the best constant outputs, if known.
+    labeled : ndarray of bool of shape (n_samples,) or None
+        Mask of the rows with known targets.
+    unlabeled_per_labeled : float or None
+        Number of other rows for each labeled row in a training minibatch, see
+        :class:`~skae.training.batches.Mixture`; None treats all rows alike.
+    more_steps : float
+        Factor of the automatic number of minibatches.
+    prototype : array or None
+        Array with the library and device on which batches are used, if not those of numpy; ``X`` may be there.
+    workers : object or None
+        ``workers.batches(batches, by_steps)`` returns the counterpart of ``batches`` in other processes.
+    """
+
+    objective: TrainingObjective
+    X: Any
+    sample_weight: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    strata: np.ndarray | None = None
+    monitor: Callable | None = None
+    solver: Any = None
+    callback_X: Any = None
+    observers: Sequence = ()
+    constant_loss: float | None = None
+    labeled: np.ndarray | None = None
+    unlabeled_per_labeled: float | None = None
+    more_steps: float = 1.0
+    prototype: Any = None
+    workers: Any = None
+
+    def __post_init__(self):
+        if self.rows is None:
+            self.rows = np.arange(self.X.shape[0])
+        if self.sample_weight is not None:
+            self.rows = self.rows[self.sample_weight[self.rows] > 0]
+        self.observers = [*self.objective.observers, *self.observers]
+        self.monitors_loss = self.objective.monitors_loss
+
+    @property
+    def n_rows(self):
+        """int: number of rows of an epoch, among those that ``batch_size`` counts."""
+        if self.unlabeled_per_labeled is None:
+            return len(self.rows)
+        return int(self.labeled[self.rows].sum())
+
+    def extra_arrays(self, params):
+        """Return arrays of the shapes and dtypes that observers keep in the ``extra`` of the training's state."""
+        arrays = {}
+        for observer in self.observers:
+            arrays |= observer.extra_arrays(params)
+        return arrays
+
+    def moved(self, prototype):
+        """Return the same problem with the data on the device of ``prototype``, dense and scaled, if they fit there.
+
+        If they do not fit, each batch is brought to the device by itself.
+        """
+        other = shallow_copy(self)
+        other.prototype = prototype
+        n_rows, n_columns = self.X.shape
+        if n_rows * n_columns * np.dtype(self.X.dtype).itemsize > free_memory(prototype) / 2:
+            return other
+        rows = self.X if is_numpy(self.X) else self.X[np.arange(self.X.shape[0])]
+        other.X = like(dense(rows), prototype)
+        return other
+
+    def batches(self, rows, batch_size, *, by_steps=False, **options):
+        """Return ``rows`` in minibatches, or their counterpart in other processes.
+
+        They are for the mean of an objective at fixed parameters or, with ``by_steps``, for the steps of a training.
+        ``options`` are those of :class:`~skae.training.batches.Batches`.
+        """
+        Kind = Batches
+        if by_steps and self.unlabeled_per_labeled is not None:
+            Kind, options["labeled"] = Mixture, self.labeled
+            options["n_unlabeled"] = round(self.unlabeled_per_labeled * self.labeled[rows].sum())
+        batches = Kind(
+            self.X,
+            self.sample_weight,
+            batch_size,
+            indices=rows,
+            targets=self.targets,
+            prototype=self.prototype,
+            **options,
+        )
+        return batches if self.workers is None else self.workers.batches(batches, by_steps)
+
+    def error(self, rows, batch_size, seed):
+        """Return the error on held-out ``rows`` as a function of the parameters, for early stopping."""
+        if self.monitor is not None:
+            return self.monitor(rows)
+        batches = self.batches(rows, batch_size)
+        return lambda params: mean_objective(self.objective, params, batches, seed)
 
 
 @dataclass
@@ -198,35 +316,6 @@ def minimize(
             last_finite.restore_and_raise()
 
 
-class Steps:
-    """The minibatch steps of a training on arrays of numpy."""
-
-    def __init__(self, objective, state, solver, batches):
-        self.objective, self.state, self.batches = objective, state, batches
-        self.solver = objective.adapted(solver)
-        self.grad = empty_like(state.params)
-
-    def epoch(self, rate, keep):
-        """Make the steps of an epoch; return the sum of the losses of all rows and the last batch.
-
-        The sum is not finite if training has diverged. ``rate`` is a function from the number of rows so far to the
-        step size. ``keep`` is called before the first step if the loss is finite there.
-        """
-        total, n_seen, state = 0.0, 0, self.state
-        for batch in self.batches.epoch(state.rng):
-            with np.errstate(**OVERFLOW_IGNORED):
-                size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
-            if not np.isfinite(value):
-                return value, batch
-            if not n_seen:
-                keep()
-            with np.errstate(**OVERFLOW_IGNORED):
-                self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
-            total += value * size
-            n_seen += size
-        return total, batch
-
-
 class _LastFinite:
     """A copy of what steps change, from the start of an epoch whose first loss was finite."""
 
@@ -265,66 +354,3 @@ def _has_finite_loss(objective, state, batch):
     rng = np.random.default_rng(state.seed)
     with np.errstate(**OVERFLOW_IGNORED):
         return bool(np.isfinite(float(objective(state.params, batch.clean(), None, rng))))
-
-
-class Verbose(Observer):
-    """Print a line after every few epochs, with loss, seconds and samples per second, and why training ended.
-
-    Parameters
-    ----------
-    name : str
-        Name of what is trained.
-    n_samples : int
-        Number of samples in an epoch.
-    every : int
-        Number of epochs between lines.
-    max_epochs : int or None
-        The last epoch, if it is known.
-    """
-
-    def __init__(self, name, n_samples, every, max_epochs=None):
-        self._name, self._n_samples, self._every = name, n_samples, every
-        self._max_epochs, self._start = max_epochs, 0.0
-
-    def epoch_begin(self, state):
-        """Start the clock."""
-        self._start = time.perf_counter()
-
-    def epoch_end(self, state):
-        """Print a line if it is due."""
-        if state.n_epochs % self._every:
-            return False
-        seconds = time.perf_counter() - self._start
-        validation = ""
-        if state.validation_curve:
-            validation = f", validation = {state.validation_curve[-1]:.6g}"
-        most = "" if self._max_epochs is None else f"/{self._max_epochs}"
-        say(
-            f"[{self._name}] epoch {state.n_epochs}{most}: loss = {state.loss_curve[-1]:.6g}{validation}, "
-            f"{seconds:.3g} s, {self._n_samples / max(seconds, 1e-9):,.0f} samples/s"
-        )
-        return False
-
-    def close(self, state):
-        """Print why training ended."""
-        why = "a callback" if state.n_epochs < self._max_epochs else "max_iter"
-        if state.converged:
-            measured = "error on held-out samples" if state.validation_curve else "training loss"
-            why = f"the {measured} no longer improves"
-        say(f"[{self._name}] stopped after {state.n_epochs} epochs: {why}")
-
-
-def say(line):
-    """Print a line; letters that the output cannot encode, as in the names of layers, are escaped.
-
-    If the output is closed, warn instead, since the training is worth more than the line.
-    """
-    try:
-        print(line)
-    except UnicodeEncodeError:
-        print(line.encode("ascii", "backslashreplace").decode())
-    except (OSError, ValueError) as error:
-        warn(
-            f"Lines of verbose cannot be printed ({error}): training goes on without them.",
-            RuntimeWarning,
-        )

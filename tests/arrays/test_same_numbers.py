@@ -31,7 +31,7 @@ from skae.generative import EnergyAE
 from skae.images import ZCA
 from skae.manifold import LocalPCA
 from skae.nn.losses import Bernoulli, Multinomial
-from skae.training import problem
+from skae.training import loop
 
 pytest.importorskip("array_api_compat")
 pytestmark = pytest.mark.filterwarnings("ignore")  # few epochs learn little
@@ -291,7 +291,7 @@ def test_data_larger_than_the_device_go_there_by_batches(sparse, monkeypatch):
     (theirs,) = in_library("torch", X)
     model = DenoisingAE(8, **OPTIONS)
     expected = clone(model).fit(X)
-    monkeypatch.setattr(problem, "free_memory", lambda x: 1000)
+    monkeypatch.setattr(loop, "free_memory", lambda x: 1000)
     if sparse:  # rows that only a parameter brings to a device
         monkeypatch.setattr(unsupervised, "prototype_for", lambda estimator, X: theirs[:0])
         found = clone(model).fit(csr_matrix(X))

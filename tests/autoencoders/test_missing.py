@@ -14,8 +14,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from skae import AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
 from skae._estimators.columns import Columns, one_hot_groups
-from skae.autoencoders._imputation import learned_imputation
-from skae.autoencoders._normal import JointNormal
+from skae.autoencoders._imputation import JointNormal, learned_imputation
 from skae.generative import EnergyAE
 from skae.nn.corruption import GaussianNoise, Masking, SaltAndPepper, Swap
 from skae.nn.jacobian_penalties import JacobianContraction

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skae import AutoEncoder, DenoisingAE, Imputer
 from skae.autoencoders import _normal
-from skae.autoencoders._normal import JointNormal, fitted_normal, normal_distribution
+from skae.autoencoders._imputation import JointNormal, fitted_normal, imputation_of
 
 RNG = np.random.default_rng(0)
 CENTER = RNG.standard_normal(5)
@@ -72,11 +72,14 @@ def test_columns_without_spread_or_values_or_that_determine_each_other():
 
 def test_many_inputs_have_the_means_of_their_columns():
     wide = np.where(RNG.random((40, 200)) < 0.1, np.nan, RNG.random((40, 200)))
-    normal = normal_distribution(wide, None, np.arange(200.0))
-    assert normal.precision is None
+    normal = JointNormal(np.arange(200.0), None)
     expected = np.where(np.isnan(wide), np.arange(200.0), wide)
     np.testing.assert_array_equal(normal.estimates(wide), expected)
-    assert np.isfinite(AutoEncoder(4, max_iter=2).fit(wide).impute(wide)).all()
+    model = AutoEncoder(4, max_iter=2, standardize=False).fit(wide)
+    learned = imputation_of(model.model_, wide, None).normal
+    assert learned.precision is None
+    np.testing.assert_allclose(learned.center, np.nanmean(wide, axis=0), rtol=1e-6)
+    assert np.isfinite(model.impute(wide)).all()
 
 
 @pytest.mark.parametrize("base", [AutoEncoder, DenoisingAE])

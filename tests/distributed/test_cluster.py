@@ -212,7 +212,7 @@ def test_an_interrupted_or_diverged_training_leaves_what_it_has(client, monkeypa
         if next(shown, "second epoch"):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("skae.training.loop.Verbose.epoch_end", show)
+    monkeypatch.setattr("skae.training.verbose.Verbose.epoch_end", show)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X)
     assert model.estimator_.n_iter_ == 2 and np.isfinite(model.transform(X)).all()

@@ -20,7 +20,7 @@ from skae.generative._posterior import Posterior
 from skae.nn.losses import Gaussian, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
-from skae.training.problem import Problem
+from skae.training.loop import Problem
 
 X = load_digits().data[:200] / 16
 SHORT = {"n_draws": 3, "burn_in": 3, "thin": 2, "random_state": 0}

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
 from threadpoolctl import threadpool_info
 
-from skae import SparseCoder, _threads
+from skae import SparseCoder, _workers
 from skae.images import (
     ConvolutionalPSD,
     _convolution,
@@ -340,7 +340,7 @@ def test_threads_end_with_an_interrupt_though_its_traceback_is_kept(method, monk
     monkeypatch.setattr(_map_coder, "infer_maps", interrupt)
     with pytest.raises(KeyboardInterrupt) as kept:
         getattr(model, method)(IMAGES)
-    assert kept.tb is not None and not _threads.has_workers() and threadpool_info() == before
+    assert kept.tb is not None and _workers.local.team is None and threadpool_info() == before
 
 
 def test_training_that_is_cut_short_is_told():

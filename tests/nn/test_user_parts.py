@@ -15,10 +15,9 @@ from skae import (
 from skae.autoencoders import Activation, BaseAutoEncoder, estimator
 from skae.generative import sample_walkback
 from skae.nn.activations import Diagonal
-from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.penalties import Penalty
-from skae.nn.user_parts import check_activations
+from skae.nn.user_parts import check_activation
 
 X = np.random.default_rng(0).random((40, 6))
 Y = (X[:, 0] > 0.5).astype(int)
@@ -176,7 +175,7 @@ class _Counting(_Leaky):
 
 def test_a_unit_is_checked_on_a_copy():
     unit = _Counting()
-    check_activations(Network((6, 3), (unit,)), np.float64)
+    check_activation(unit, 3, np.float64)
     assert not unit.n_calls
 
 
