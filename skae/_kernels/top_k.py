@@ -48,7 +48,25 @@ def biased_maxima(row, bias, out):
 
 
 @kernel
-def _lower_bound(largest, k):
+def maxima(row, out):
+    """The same for row instead of ``row + bias``."""
+    m = out.size
+    for j in range(m):
+        out[j] = row[j]
+    for start in range(m, row.size, m):
+        part = row[start : start + m]
+        for j in range(part.size):
+            out[j] = part[j] if part[j] > out[j] else out[j]
+
+
+@kernel
+def n_maxima(size, k):
+    """Return the number of groups of entries whose maxima give ``lower_bound``."""
+    return min(size, max(_GROUPS * k, 64))
+
+
+@kernel
+def lower_bound(largest, k):
     """Return a non-negative number slightly below the k-th of the ``largest``.
 
     It is 0 if fewer than k are positive.
@@ -71,30 +89,26 @@ def _lower_bound(largest, k):
 
 
 @kernel
-def _candidates(row, bias, bound, largest, groups, columns, values):
-    """Fill ``columns`` and ``values`` with the positive entries of at least ``bound``, by column.
-
-    Return their number.
-    """
-    zero, n_groups, count = row.dtype.type(0), 0, 0
-    for j in range(largest.size):
-        if largest[j] >= bound:
-            groups[n_groups] = j
-            n_groups += 1
-    for start in range(0, row.size, largest.size):
-        for g in range(n_groups):
-            j = start + groups[g]
-            if j < row.size:
-                value = row[j] + bias[j]
-                if value >= bound and value > zero:
-                    columns[count] = j
-                    values[count] = value
-                    count += 1
+def places_of(mask, places):
+    """Fill ``places`` with the indices at which ``mask``, of a size that 8 divides, is true; return their number."""
+    words, count = mask.view(np.uint64), 0
+    for w in range(words.size):
+        if words[w] != 0:
+            for j in range(8 * w, 8 * w + 8):
+                places[count] = j
+                count += mask[j]
     return count
 
 
 @kernel
-def _keep(k, bound, count, found, places, scratch, columns, values):
+def padded(size):
+    """Return a mask of at least this size for ``places_of``, and an array for the indices."""
+    mask = np.zeros((size + 7) // 8 * 8, np.bool_)
+    return mask, np.empty(mask.size + 1, np.int32)
+
+
+@kernel
+def keep(k, bound, count, found, places, scratch, columns, values):
     """Write the k largest of ``count`` candidates, where ties go to the first; return their number."""
     limit, n_ties = bound, k
     if count > k:
@@ -119,16 +133,22 @@ def top_k_rows(a, bias, k, columns, values, counts):
 
     Row i has ``counts_i`` of them, at the beginning of row i of ``columns`` and ``values``.
     """
-    n = a.shape[1]
-    largest = np.empty(min(n, max(_GROUPS * k, 64)), a.dtype)
+    n, zero = a.shape[1], a.dtype.type(0)
+    largest = np.empty(n_maxima(n, k), a.dtype)
+    mask, places = padded(n)
     scratch, found = np.empty(n, a.dtype), np.empty(n, a.dtype)
-    groups, places = np.empty(n, np.int32), np.empty(n, np.int32)
     for i in range(a.shape[0]):
-        biased_maxima(a[i], bias, largest)
+        row = a[i]
+        biased_maxima(row, bias, largest)
         # At least k entries, and few more, reach the k-th largest of the maxima of groups.
-        bound = _lower_bound(largest, k)
-        count = _candidates(a[i], bias, bound, largest, groups, places, found)
-        counts[i] = _keep(k, bound, count, found, places, scratch, columns[i], values[i])
+        bound = lower_bound(largest, k)
+        for j in range(n):
+            value = row[j] + bias[j]
+            mask[j] = (value >= bound) & (value > zero)
+        count = places_of(mask, places)
+        for c in range(count):
+            found[c] = row[places[c]] + bias[places[c]]
+        counts[i] = keep(k, bound, count, found, places, scratch, columns[i], values[i])
 
 
 @kernel

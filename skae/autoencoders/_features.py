@@ -194,11 +194,12 @@ class FittedFeatures(FittedNetwork):
         X = in_numpy(validated_rows(self, X, dtype=self._params.dtype, reset=False))
         model, width = self.model_, 2 * X.shape[1] + self.n_components_
         n_rows = min(rows_at_once(BLOCK, width, X.dtype), X.shape[0])
+        encoder = model.network.encoder(model.params, X.shape[0])
         space = np.empty((n_rows, self.n_components_), X.dtype)
         for rows in gen_batches(X.shape[0], n_rows):
             with team():
                 z = model.inputs(dense(X[rows]))
-                codes = model.network.sparse_codes(model.params, z, space[: len(z)])
+                codes = encoder.codes(z, space[: len(z)])
             yield z, codes.matrix(self.n_components_)
 
     def _unscaled(self, codes):

@@ -149,10 +149,15 @@ def top_k(a, bias, k):
         top_k_rows(a[rows], bias, k, columns[rows], values[rows], counts[rows])
 
     share(work, len(a), ELEMENT * a.shape[1])
+    return codes_of_rows(columns, values, counts)
+
+
+def codes_of_rows(columns, values, counts):
+    """Return the codes whose row i is the first ``counts_i`` entries of row i of ``columns`` and ``values``."""
     starts = _starts(counts)
     if starts[-1] == columns.size:
         return SparseCodes(starts, columns.ravel(), values.ravel())
-    found = np.arange(k) < counts[:, np.newaxis]
+    found = np.arange(columns.shape[1]) < counts[:, np.newaxis]
     return SparseCodes(starts, columns[found], values[found])
 
 

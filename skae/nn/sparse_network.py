@@ -9,6 +9,7 @@ from .._arrays.namespace import n_values, split_flat
 from .._threads import product
 from .layer import DenseLayer
 from .network import Network, Params
+from .screening import Screening, screening
 from .sparse_units import SPARSE_TRAININGS
 
 
@@ -72,6 +73,35 @@ class SparseNetwork(Network):
         """
         layer = params.encoder_layers[0]
         return layer.activation.select(product(inputs, layer.weights.T, out), layer.bias)
+
+    def encoder(self, params, n_samples):
+        """Return an ``Encoder`` of this many samples."""
+        return Encoder(self, params, screening(params.encoder_layers[0], n_samples))
+
+
+@dataclass
+class Encoder:
+    """Codes of many samples, some at a time.
+
+    Parameters
+    ----------
+    network : SparseNetwork
+    params : SparseParams
+    screening : Screening or None
+    """
+
+    network: SparseNetwork
+    params: SparseParams
+    screening: Screening | None
+
+    def codes(self, inputs, space):
+        """Return the codes of ``inputs``; ``space`` is overwritten."""
+        if self.screening is not None:
+            codes = self.screening.codes(inputs)
+            if codes is not None:
+                return codes
+            self.screening = None  # the next samples are taken to be alike
+        return self.network.sparse_codes(self.params, inputs, space)
 
 
 @lru_cache(maxsize=32)

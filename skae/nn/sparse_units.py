@@ -115,6 +115,23 @@ class TopK(Activation):
         """
         return top_k(a, bias, min(self.k, a.shape[1]))
 
+    def select_screened(self, screening: Any, inputs: Any) -> Any:
+        """Return the codes of ``inputs``, of which few pre-activations have to be computed.
+
+        Parameters
+        ----------
+        screening : Screening
+            Of the layer that has this activation.
+        inputs : ndarray of shape (n_samples, n_inputs)
+            Inputs of the layer.
+
+        Returns
+        -------
+        codes : sparse codes or None
+            The k largest pre-activations of each row; None if too many have to be computed.
+        """
+        return screening.top_k(inputs, min(self.k, len(screening.layer.weights)))
+
 
 class Above(Activation):
     """Pre-activations above a limit for each unit; 0 elsewhere.
@@ -142,6 +159,10 @@ class Above(Activation):
     def select(self, a, bias):
         """Return the codes of the pre-activations ``a`` + ``bias``."""
         return above(a, bias, self.limits)
+
+    def select_screened(self, screening, inputs):
+        """Return the codes of ``inputs``, or None if too many pre-activations have to be computed."""
+        return screening.above(inputs, self.limits)
 
 
 def _where_active(outputs):
