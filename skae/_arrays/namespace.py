@@ -290,10 +290,17 @@ def to_numpy(x):
     if compat.is_cupy_array(x):
         return x.get()
     if compat.is_torch_array(x):
-        return x.detach().cpu().numpy()
+        x = x.detach().cpu()
+        # numpy has no bfloat16, whose numbers float32 has.
+        return (x.float() if dtype_name(x) == "bfloat16" else x).numpy()
     if compat.is_array_api_strict_namespace(namespace(x)):
         x = compat.to_device(x, namespace(x).Device("CPU_DEVICE"))
     return np.array(np.from_dlpack(x))
+
+
+def detached(x):
+    """Return ``x``; a tensor of torch without its gradient, since results are written in place."""
+    return x.detach() if is_array(x) and getattr(x, "requires_grad", False) else x
 
 
 def in_numpy(x):

@@ -30,6 +30,9 @@ class Backend(NamedTuple):
     device: str
 
 
+ANY = "any"  # the backend of an estimator that was read from a file
+
+
 class _OfParts(NamedTuple):
     """What the parts of an estimator take from it while it is fitted: the prototype, and the backend of X."""
 
@@ -84,14 +87,14 @@ def check_library(estimator, X):
 
 def check_backend(before, X, method):
     """Raise if scikit-learn's dispatch is on and X has another ``Backend`` than the X of ``fit``."""
-    if not get_config()["array_api_dispatch"]:
+    if before == ANY or not get_config()["array_api_dispatch"]:
         return
     now = backend_of(X)
     if before != now:
         raise ValueError(
             f"Inputs passed to {method}() must use the same namespace and the same device as those "
             f"passed to fit(): fit had {before or 'numpy'}, this is {now or 'numpy'}. Convert X; or pickle and "
-            "unpickle the estimator, whose weights are arrays of numpy then."
+            "unpickle the estimator, which then takes arrays of any library."
         )
 
 
@@ -106,7 +109,7 @@ def check_same_backend(X, **others):
 
 
 def backend_of_fit(estimator):
-    """Return the ``Backend`` of the X of ``fit``, None for numpy."""
+    """Return the ``Backend`` of the X of ``fit``, None for numpy, or ``ANY``."""
     return vars(estimator).get("_backend")
 
 
@@ -118,7 +121,7 @@ def as_given(result, X):
 
 def shown(backend, array):
     """Return a fitted attribute in the ``Backend`` of the X of ``fit``, while scikit-learn's dispatch is on."""
-    if backend is None or not get_config()["array_api_dispatch"]:
+    if backend in (None, ANY) or not get_config()["array_api_dispatch"]:
         return array
     return like(array, _empty_array(backend))
 

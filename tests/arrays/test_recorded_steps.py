@@ -13,9 +13,12 @@ from skae import (
     ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
+    StackedAE,
     StackedAEClassifier,
 )
 from skae._arrays import activations, fusion
+from skae.autoencoders import Activation, TopK
+from skae.nn.activations import Diagonal
 from skae.training import device_steps
 
 pytest.importorskip("array_api_compat")
@@ -29,6 +32,7 @@ TANGENTS = {"n_tangents": 3, "tangent_sampling": "exact"}
 MODELS = [
     AutoEncoder(8, hidden_layer_sizes=(12,), solver="sgd", **OPTIONS),
     DenoisingAE(8, **OPTIONS),
+    DenoisingAE(8, activation=TopK(3), corruption="swap", **OPTIONS),
     ContractiveAE(8, curvature=0.1, **OPTIONS),
     RBM(8, gradient="pcd", n_gibbs_steps=2, centered=True, **OPTIONS),
     StackedAEClassifier(LAYERS, dropout=0.2, reconstruction_weight=0.5, **OPTIONS),
@@ -113,6 +117,30 @@ def test_steps_with_the_users_own_noise_are_not_recorded(played):
         found = clone(model).fit(torch.from_numpy(X))
     assert played.n_plays == 0
     np.testing.assert_allclose(found.loss_curve_, clone(model).fit(X).loss_curve_, rtol=1e-9)
+
+
+class _Tripled(Activation):
+    """An activation of a user, written with the operators that all arrays have; it may wait for a device."""
+
+    def forward(self, a, bias, rows=slice(None), units=slice(None)):
+        a[rows, ...] = 3 * (a[rows, ...] + bias)
+
+    def derivatives(self, outputs, order=1, memory=None):
+        return Diagonal(0 * outputs + 3, 0 * outputs)
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, ContractiveAE])
+def test_steps_with_the_users_own_activations_are_not_recorded(Model, played):
+    X = load_digits().data[:170] / 16
+    model = Model(8, activation=_Tripled(), **OPTIONS)
+    with config_context(array_api_dispatch=True):
+        found = clone(model).fit(torch.from_numpy(X))
+    assert played.n_plays == 0
+    np.testing.assert_allclose(found.loss_curve_, clone(model).fit(X).loss_curve_, rtol=1e-9)
+    layers = [("low", model), ("high", DenoisingAE(5, **OPTIONS))]
+    with config_context(array_api_dispatch=True):
+        StackedAE(layers, corrupted="input", **OPTIONS).fit(torch.from_numpy(X))
+    assert played.n_plays == 0
 
 
 def test_kernels_that_torch_cannot_compile_stay_as_they_are(monkeypatch):

@@ -26,6 +26,7 @@ from skae import (
 )
 from skae._arrays import activations
 from skae._estimators import unsupervised
+from skae.autoencoders import TopK
 from skae.boltzmann import BoltzmannClassifier
 from skae.generative import EnergyAE
 from skae.images import ZCA
@@ -48,6 +49,7 @@ MODELS = {
         8, activation="relu", solver="sgd", weight_decay=1e-2, **DEEP
     ),
     "tanh, untied": AutoEncoder(8, activation="tanh", tied_weights=False, **OPTIONS),
+    "k largest": ContractiveAE(8, activation=TopK(3), **OPTIONS),
     "softplus, multinomial": AutoEncoder(8, activation="softplus", loss="multinomial", **OPTIONS),
     "lbfgs": AutoEncoder(8, solver="lbfgs", **OPTIONS),
     "early stopping": AutoEncoder(8, early_stopping=True, **OPTIONS),
@@ -142,8 +144,12 @@ def test_pickles_and_checkpoints_are_numpy(tmp_path):
     with config_context(array_api_dispatch=True):
         fitted = clone(model).fit(theirs)
     assert b"torch" not in pickle.dumps(fitted)
+    read = pickle.loads(pickle.dumps(fitted))
     with config_context(array_api_dispatch=True):
-        assert type(pickle.loads(pickle.dumps(fitted)).transform(X)) is np.ndarray
+        assert {type(read.transform(X)), type(read.components_), type(read.impute(X))} == {
+            np.ndarray
+        }
+        assert type(read.transform(theirs)) is type(read.impute(theirs)) is type(theirs)
     np.testing.assert_array_equal(
         pickle.loads(pickle.dumps(fitted)).components_, fitted.components_
     )
@@ -151,6 +157,48 @@ def test_pickles_and_checkpoints_are_numpy(tmp_path):
     longer = clone(model).set_params(max_iter=4, resume=True).fit(X)
     whole = clone(model).set_params(max_iter=4, checkpoint=None, resume=False).fit(X)
     np.testing.assert_allclose(longer.components_, whole.components_, atol=1e-10)
+
+
+@pytest.mark.parametrize("model", [AutoEncoder(8, **OPTIONS), SparseAutoEncoder(8, **FEATURES)])
+@pytest.mark.parametrize("kind", ["gradient", "bfloat16", "half"])
+def test_tensors_of_other_kinds_are_read_as_numbers(kind, model):
+    torch = pytest.importorskip("torch")
+    (theirs,) = in_library("torch", some_digits("float64").round(1))
+    with config_context(array_api_dispatch=True):
+        fitted = clone(model).fit(theirs)
+        codes = fitted.transform(theirs).round()
+        if kind == "gradient":
+            given, given_codes = theirs.clone().requires_grad_(), codes.clone().requires_grad_()
+        else:
+            given, given_codes = (
+                each.to(getattr(torch, kind)) for each in (theirs.round(), codes.round())
+            )
+            fitted = clone(model).fit(theirs.round())
+        found = clone(model).fit(given)
+        for method, array, same in (
+            ("transform", given, given.detach().double()),
+            ("inverse_transform", given_codes, given_codes.detach().double()),
+        ):
+            result = getattr(found, method)(array)
+            assert not result.requires_grad
+            np.testing.assert_allclose(result, getattr(fitted, method)(same), atol=1e-12)
+
+
+def test_stacks_read_tensors_of_bfloat16():
+    X, y = some_digits("float32").round(), load_digits().target[:150]
+    model = StackedAEClassifier([8], **OPTIONS)
+    theirs, their_y = in_library("torch", X, y)
+    with config_context(array_api_dispatch=True):
+        found = clone(model).fit(theirs.bfloat16(), their_y).predict(theirs)
+    np.testing.assert_array_equal(found, clone(model).fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, RBM, SparseAutoEncoder])
+def test_complex_tensors_are_refused(Model):
+    (theirs,) = in_library("torch", some_digits("float32") + 1j)
+    with config_context(array_api_dispatch=True):
+        with pytest.raises(ValueError, match="Complex data not supported"):
+            Model(8, **OPTIONS).fit(theirs)
 
 
 def test_divergence_keeps_the_last_finite_epoch():
@@ -181,6 +229,11 @@ def test_what_is_not_there_is_refused():
             AutoEncoder(8, device="cpu").fit(theirs)
         with pytest.raises(ValueError, match=r"AutoEncoder.transform\(\) must use the same"):
             fitted.transform(theirs)
+        for other in (fitted, SparseAutoEncoder(8, **OPTIONS).fit(X)):
+            with pytest.raises(ValueError, match=r"inverse_transform\(\) must use the same"):
+                other.inverse_transform(theirs[:, :8])
+            with pytest.raises(ValueError, match=r"inverse_transform\(\) must use the same"):
+                clone(other).fit(theirs).inverse_transform(X[:, :8])
         for Model in (SparseCoder, RecurrentAE, LocalPCA, ZCA, EnergyAE):
             with pytest.raises(TypeError, match="arrays of numpy only"):
                 Model().fit(theirs)
