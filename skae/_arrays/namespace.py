@@ -200,6 +200,12 @@ def dot(a, b):
     return namespace(a).sum(a * b)
 
 
+def total(x):
+    """Return the sum of all elements: a float for numpy, else an array, without waiting for the device."""
+    value = namespace(x).sum(x)
+    return float(value) if isinstance(x, np.ndarray) else value
+
+
 def row_products(a, b, dtype=None):
     """Return the inner products of the rows of two matrices, computed in the numpy ``dtype`` if it is given."""
     if isinstance(a, np.ndarray):

@@ -34,7 +34,7 @@ MODELS = [
     DenoisingAE(8, **OPTIONS),
     DenoisingAE(8, activation=TopK(3), corruption="swap", **OPTIONS),
     ContractiveAE(8, curvature=0.1, **OPTIONS),
-    RBM(8, gradient="pcd", n_gibbs_steps=2, centered=True, **OPTIONS),
+    RBM(8, gradient="pcd", n_gibbs_steps=2, centered=True, sparsity=0.5, **OPTIONS),
     StackedAEClassifier(LAYERS, dropout=0.2, reconstruction_weight=0.5, **OPTIONS),
     ManifoldTangentClassifier(ContractiveAE(8, **OPTIONS), **TANGENTS, **OPTIONS),
     ManifoldTangentClassifier(ContractiveAE(8, **OPTIONS), n_tangents=3, **OPTIONS),

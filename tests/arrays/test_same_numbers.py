@@ -273,6 +273,7 @@ STACKS = {
     ),
     "cd": RBM(8, weight_decay=1e-3, **OPTIONS),
     "centered": RBM(8, centered=True, **OPTIONS),
+    "sparse": RBM(8, sparsity=0.5, **OPTIONS),
     "pcd": RBM(8, gradient="pcd", n_chains=30, n_gibbs_steps=2, **OPTIONS),
     "multinomial": RBM(
         8,
