@@ -55,6 +55,16 @@ def device(x):
     return _compat().device(x)
 
 
+def is_torch(x):
+    """Return whether ``x`` is a tensor of torch."""
+    return _compat().is_torch_array(x)
+
+
+def on_cpu(prototype):
+    """Return whether work on arrays like ``prototype``, or of numpy if that is None, is done by the CPU."""
+    return prototype is None or str(device(prototype)) == "cpu"
+
+
 def array_kind(x):
     """Return a dict key that identifies the library, device and dtype of ``x``."""
     if isinstance(x, np.ndarray):

@@ -15,10 +15,21 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils import get_tags
 
-from .._arrays.namespace import device, is_array, is_numpy, like, namespace, to_numpy, torch_or_none
-from .._arrays.products import precision
+from .._arrays.namespace import (
+    device,
+    is_array,
+    is_numpy,
+    is_torch,
+    like,
+    namespace,
+    on_cpu,
+    to_numpy,
+    torch_or_none,
+)
+from .._arrays.products import precision, rounds_on_cpu
 from .._compat import StrOptions
 from .._threads import alone, has_workers
+from .._warnings import warn
 
 DEVICE_CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bfloat16"})]}
 
@@ -144,9 +155,18 @@ def prototype_for(estimator, X):
     ValueError
         If the parameters need a library or device that is not available, or contradict X.
     """
-    of_parts = _of_parts.get()
-    if of_parts.prototype is not None:
-        return of_parts.prototype
+    prototype = _of_parts.get().prototype
+    prototype = _own_prototype(estimator, X) if prototype is None else prototype
+    if _precision_of(estimator) != "float32" and not (prototype is None or is_torch(prototype)):
+        raise ValueError(
+            f"precision='bfloat16' takes arrays of numpy and PyTorch; X is of {namespace(prototype).__name__.rpartition('.')[2]}. "
+            "Set precision='float32'."
+        )
+    return prototype
+
+
+def _own_prototype(estimator, X):
+    """Return the same for an estimator that is no part of another one, whatever its precision."""
     name, backend = getattr(estimator, "device", None), dispatched(X)
     if backend is not None:
         if name is not None:
@@ -154,7 +174,7 @@ def prototype_for(estimator, X):
                 f"device={name!r} is for arrays of numpy: X is on the device {backend.device} already. Set device=None."
             )
         return namespace(X).empty((0,), dtype=X.dtype, device=device(X))
-    if getattr(estimator, "precision", "float32") != "float32" and torch_or_none() is None:
+    if _precision_of(estimator) != "float32" and torch_or_none() is None:
         raise ValueError(
             "precision='bfloat16' needs PyTorch: pip install 'skae[torch]', or set precision='float32'."
         )
@@ -171,6 +191,10 @@ def prototype_for(estimator, X):
     return torch.empty(0, device=name)
 
 
+def _precision_of(estimator):
+    return getattr(estimator, "precision", "float32")
+
+
 @contextmanager
 def fitting_parts(estimator, X):
     """Let the parts of an estimator compute, within the block, on the device that ``estimator`` and X choose.
@@ -181,7 +205,7 @@ def fitting_parts(estimator, X):
     of_parts = _OfParts(prototype_for(estimator, X), dispatched(X) or _of_parts.get().backend)
     token = _of_parts.set(of_parts)
     try:
-        with precision(getattr(estimator, "precision", "float32")):
+        with precision(_precision_of(estimator)):
             yield of_parts.backend
     finally:
         _of_parts.reset(token)
@@ -195,7 +219,7 @@ def prototype_of_parts():
 @contextmanager
 def computing(estimator, prototype, dtype):
     """Compute in the block with the estimator's precision, on the device of ``prototype`` if it is not None."""
-    reduced = getattr(estimator, "precision", "float32")
+    reduced = _precision_of(estimator)
     if reduced != "float32" and str(dtype).rpartition(".")[2] != "float32":
         raise ValueError(
             f"precision={reduced!r} needs X in float32; got {dtype}. Convert X, X.astype('float32'), or set "
@@ -222,6 +246,11 @@ def moved_problem(estimator, problem, state, solver):
     prototype, on_workers = problem.prototype, _cluster.get().on_workers
     if prototype is None:
         prototype = _of_parts.get().prototype
+    if _precision_of(estimator) != "float32" and on_cpu(prototype) and not rounds_on_cpu():
+        warn(
+            "precision='bfloat16' has no effect on this processor, for which PyTorch has no such products of float32 (they "
+            "need AMX): products are in float32."
+        )
     # Not with an ExitStack: an interrupt while it begins another context would leave that one open.
     with (
         computing(estimator, prototype, state.params.dtype),

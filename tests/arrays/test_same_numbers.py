@@ -320,25 +320,6 @@ def test_stacks_classifiers_and_machines_are_those_of_numpy(name, library):
     assert score == pytest.approx(expected.score(X, y), rel=1e-6)  # float32 in scikit-learn
 
 
-def test_bfloat16_rounds_products_and_learns_as_much():
-    torch = pytest.importorskip("torch")
-    X = some_digits("float32")
-    model = ContractiveAE(16, loss="bernoulli", max_iter=10, random_state=0)
-    half, full = clone(model).set_params(precision="bfloat16").fit(X), clone(model).fit(X)
-    assert half.loss_ == pytest.approx(full.loss_, rel=5e-3)
-    assert half.components_.dtype == np.float32
-    # Processors without such products compute in float32.
-    a, b = torch.rand(64, 64), torch.rand(64, 64)
-    torch.set_float32_matmul_precision("medium")
-    exact = a.double() @ b.double()
-    rounds = float((a @ b - exact).abs().max()) > 1e-3
-    torch.set_float32_matmul_precision("highest")
-    if rounds:
-        difference = np.abs(half.transform(X) - full.transform(X)).max()
-        assert 1e-4 < difference < 0.1
-    assert torch.get_float32_matmul_precision() == "highest"
-
-
 @pytest.mark.parametrize("sparse", [False, True])
 def test_data_larger_than_the_device_go_there_by_batches(sparse, monkeypatch):
     X = some_digits("float64")
