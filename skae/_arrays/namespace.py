@@ -1,6 +1,7 @@
 """Array functions for the modules above, for numpy and for any library with the Python array API."""
 
 import math
+import sys
 from functools import cache
 
 import numpy as np
@@ -52,12 +53,12 @@ def _compat():
 
 def device(x):
     """Return the device of ``x``, an array of another library than numpy."""
-    return _compat().device(x)
+    return x.device
 
 
 def is_torch(x):
     """Return whether ``x`` is a tensor of torch."""
-    return _compat().is_torch_array(x)
+    return "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor)
 
 
 def on_cpu(prototype):
@@ -302,13 +303,13 @@ def to_numpy(x):
     """Return ``x`` as an array of numpy, on the CPU."""
     if isinstance(x, np.ndarray):
         return x
-    compat = _compat()
-    if compat.is_cupy_array(x):
-        return x.get()
-    if compat.is_torch_array(x):
+    if is_torch(x):  # without array-api-compat, too
         x = x.detach().cpu()
         # numpy has no bfloat16, whose numbers float32 has.
         return (x.float() if dtype_name(x) == "bfloat16" else x).numpy()
+    compat = _compat()
+    if compat.is_cupy_array(x):
+        return x.get()
     if compat.is_array_api_strict_namespace(namespace(x)):
         x = compat.to_device(x, namespace(x).Device("CPU_DEVICE"))
     return np.array(np.from_dlpack(x))
@@ -316,7 +317,7 @@ def to_numpy(x):
 
 def detached(x):
     """Return ``x``; a tensor of torch without its gradient, since results are written in place."""
-    return x.detach() if is_array(x) and getattr(x, "requires_grad", False) else x
+    return x.detach() if is_torch(x) else x
 
 
 def in_numpy(x):

@@ -80,19 +80,19 @@ def dispatched(X):
 
 def check_library(estimator, X):
     """Raise if the estimator, or scikit-learn as configured, does not accept the library and the device of X."""
-    backend, name = backend_of(X), type(estimator).__name__
-    if backend is None:
+    if is_numpy(X) or not is_array(X):
         return
     if not get_config()["array_api_dispatch"]:
-        if backend.device == "cpu":
+        if str(device(X)) == "cpu":
             return  # read by numpy as any array-like
         raise TypeError(
-            f"X is on the device {backend.device}: turn scikit-learn's dispatch on, "
+            f"X is on the device {device(X)}: turn scikit-learn's dispatch on, "
             "sklearn.set_config(array_api_dispatch=True), or give an array of numpy."
         )
     if not get_tags(estimator).array_api_support:
+        library = backend_of(X).library.rpartition(".")[2]
         raise TypeError(
-            f"{name} takes arrays of numpy only: convert X, which is of {backend.library.rpartition('.')[2]}."
+            f"{type(estimator).__name__} takes arrays of numpy only: convert X, which is of {library}."
         )
 
 
@@ -155,18 +155,9 @@ def prototype_for(estimator, X):
     ValueError
         If the parameters need a library or device that is not available, or contradict X.
     """
-    prototype = _of_parts.get().prototype
-    prototype = _own_prototype(estimator, X) if prototype is None else prototype
-    if _precision_of(estimator) != "float32" and not (prototype is None or is_torch(prototype)):
-        raise ValueError(
-            f"precision='bfloat16' takes arrays of numpy and PyTorch; X is of {namespace(prototype).__name__.rpartition('.')[2]}. "
-            "Set precision='float32'."
-        )
-    return prototype
-
-
-def _own_prototype(estimator, X):
-    """Return the same for an estimator that is no part of another one, whatever its precision."""
+    of_parts = _of_parts.get()
+    if of_parts.prototype is not None:
+        return of_parts.prototype
     name, backend = getattr(estimator, "device", None), dispatched(X)
     if backend is not None:
         if name is not None:
@@ -174,7 +165,7 @@ def _own_prototype(estimator, X):
                 f"device={name!r} is for arrays of numpy: X is on the device {backend.device} already. Set device=None."
             )
         return namespace(X).empty((0,), dtype=X.dtype, device=device(X))
-    if _precision_of(estimator) != "float32" and torch_or_none() is None:
+    if getattr(estimator, "precision", "float32") != "float32" and torch_or_none() is None:
         raise ValueError(
             "precision='bfloat16' needs PyTorch: pip install 'skae[torch]', or set precision='float32'."
         )
@@ -191,8 +182,22 @@ def _own_prototype(estimator, X):
     return torch.empty(0, device=name)
 
 
-def _precision_of(estimator):
-    return getattr(estimator, "precision", "float32")
+def _check_reduced(prototype):
+    """Raise unless arrays like ``prototype``, or those of numpy if it is None, have products in bfloat16."""
+    if not (prototype is None or is_torch(prototype)):
+        library = namespace(prototype).__name__.rpartition(".")[2]
+        raise ValueError(
+            f"precision='bfloat16' takes arrays of numpy and PyTorch; X is of {library}. Set precision='float32'."
+        )
+
+
+def _warn_of_full_precision(prototype):
+    """Warn if work on such arrays is done by a processor that does not round factors of products to bfloat16."""
+    if on_cpu(prototype) and not rounds_on_cpu():
+        warn(
+            "precision='bfloat16' has no effect on this processor, for which PyTorch has no such products of float32 (they "
+            "need AMX): products are in float32."
+        )
 
 
 @contextmanager
@@ -203,9 +208,12 @@ def fitting_parts(estimator, X):
     """
     check_library(estimator, X)
     of_parts = _OfParts(prototype_for(estimator, X), dispatched(X) or _of_parts.get().backend)
+    reduced = getattr(estimator, "precision", "float32")
+    if reduced != "float32":
+        _check_reduced(of_parts.prototype)
     token = _of_parts.set(of_parts)
     try:
-        with precision(_precision_of(estimator)):
+        with precision(reduced):
             yield of_parts.backend
     finally:
         _of_parts.reset(token)
@@ -219,7 +227,9 @@ def prototype_of_parts():
 @contextmanager
 def computing(estimator, prototype, dtype):
     """Compute in the block with the estimator's precision, on the device of ``prototype`` if it is not None."""
-    reduced = _precision_of(estimator)
+    reduced = getattr(estimator, "precision", "float32")
+    if reduced != "float32":
+        _check_reduced(prototype)
     if reduced != "float32" and str(dtype).rpartition(".")[2] != "float32":
         raise ValueError(
             f"precision={reduced!r} needs X in float32; got {dtype}. Convert X, X.astype('float32'), or set "
@@ -246,11 +256,8 @@ def moved_problem(estimator, problem, state, solver):
     prototype, on_workers = problem.prototype, _cluster.get().on_workers
     if prototype is None:
         prototype = _of_parts.get().prototype
-    if _precision_of(estimator) != "float32" and on_cpu(prototype) and not rounds_on_cpu():
-        warn(
-            "precision='bfloat16' has no effect on this processor, for which PyTorch has no such products of float32 (they "
-            "need AMX): products are in float32."
-        )
+    if getattr(estimator, "precision", "float32") != "float32":
+        _warn_of_full_precision(prototype)
     # Not with an ExitStack: an interrupt while it begins another context would leave that one open.
     with (
         computing(estimator, prototype, state.params.dtype),

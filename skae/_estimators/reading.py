@@ -27,7 +27,7 @@ def validated(estimator, X, name=None, **options):
     TypeError
         If X has dates, or other values that are no numbers.
     """
-    X = in_numpy(X) if name else detached(X)  # named arguments are of functions of numpy
+    X = in_numpy(X) if name else X  # such arguments are of functions of numpy
     refuse_unlike_numbers(X, name or "X")
     if "y" in options:
         refuse_masked(options["y"], "y")

@@ -23,6 +23,7 @@ from skae import (
     StackedAE,
     StackedAEClassifier,
     StackedAERegressor,
+    _arrays,
 )
 from skae._arrays import activations
 from skae._estimators import unsupervised
@@ -182,6 +183,24 @@ def test_tensors_of_other_kinds_are_read_as_numbers(kind, model):
             result = getattr(found, method)(array)
             assert not result.requires_grad
             np.testing.assert_allclose(result, getattr(fitted, method)(same), atol=1e-12)
+
+
+@pytest.mark.parametrize("model", [AutoEncoder(8, **OPTIONS), StackedAEClassifier([8], **OPTIONS)])
+def test_tensors_are_read_by_numpy_without_the_dispatch(model, monkeypatch):
+    """In their dtype, and without array-api-compat."""
+
+    def missing():
+        raise ImportError("need array-api-compat")
+
+    monkeypatch.setattr(_arrays.namespace, "_compat", missing)
+    X, y = some_digits("float32"), load_digits().target[:150]
+    theirs, their_y = in_library("torch", X, y)
+    found, expected = clone(model).fit(theirs, their_y), clone(model).fit(X, y)
+    for result in (found.transform(theirs), found.transform(theirs.clone().requires_grad_())):
+        assert result.dtype == np.float32
+        np.testing.assert_array_equal(result, expected.transform(X))
+    with config_context(array_api_dispatch=True), pytest.raises(ImportError, match="array-api-co"):
+        clone(model).fit(theirs, their_y)
 
 
 def test_stacks_read_tensors_of_bfloat16():
