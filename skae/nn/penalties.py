@@ -100,7 +100,9 @@ class ActivitySparsity(Penalty):
         codes, p, xp = trace.codes, self.target, namespace(trace.codes)
         weights, eps = trace.sample_weights, precision_of(codes)
         n = xp.sum(weights)
-        q = xp.clip(weights @ codes / n, eps, 1 - eps)
+        q = weights @ codes / n
+        # Not by clip, which may wait for a device.
+        q = xp.minimum(xp.maximum(q, xp.full_like(q, eps)), xp.full_like(q, 1 - eps))
         gradients = self.strength * (q - p) / (q * (1 - q))
         delta = trace.scratch(self, empty_like, codes)
         multiply_into(codes, 1 - codes, delta)

@@ -1,5 +1,7 @@
 """The way of recorded steps without a GPU: what would be recorded is run."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -23,6 +25,7 @@ from skae.training import device_steps
 
 pytest.importorskip("array_api_compat")
 torch = pytest.importorskip("torch")
+TorchDispatchMode = pytest.importorskip("torch.utils._python_dispatch").TorchDispatchMode
 
 OPTIONS = {"max_iter": 3, "random_state": 0, "batch_size": 40}
 asarray = torch.asarray
@@ -57,6 +60,21 @@ def _refusing(function):
     return refusing
 
 
+class _Refusing(TorchDispatchMode):
+    """Refuses operations of tensors whose results, or their sizes, the processor has to know."""
+
+    names = "_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "index_put_"
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.name().rpartition("::")[2].partition(".")[0]
+        masked = name == "index" and any(
+            each is not None and each.dtype in (torch.bool, torch.uint8) for each in args[1]
+        )
+        if name in self.names or masked:
+            raise AssertionError(f"{function.name()} in a recorded step waits for the device")
+        return function(*args, **(kwargs or {}))
+
+
 class _Played:
     """Takes the place of a recording."""
 
@@ -67,8 +85,9 @@ class _Played:
 
     def __call__(self):
         type(self).n_plays += 1
-        with pytest.MonkeyPatch.context() as patch:
-            if type(self).n_plays > N_WARM_UP:
+        recorded = type(self).n_plays > N_WARM_UP
+        with pytest.MonkeyPatch.context() as patch, _Refusing() if recorded else nullcontext():
+            if recorded:
                 for owner, names in WAITS:
                     for name in names:
                         patch.setattr(owner, name, _refusing(getattr(owner, name)))
@@ -97,6 +116,13 @@ def test_recorded_steps_draw_and_learn_the_same(model, played):
         found = clone(model).fit(torch.from_numpy(X), torch.from_numpy(y))
     assert played.n_plays > 5
     np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("work", [lambda x: x[x > 0], lambda x: (x > 0).any() and x])
+def test_what_waits_for_a_device_is_found(work):
+    x = torch.ones(3)
+    with pytest.raises(AssertionError, match="waits for the device"), _Refusing():
+        work(x)
 
 
 def test_the_smaller_last_batch_is_recorded_too(played):
@@ -139,7 +165,7 @@ def test_steps_with_the_users_own_activations_are_not_recorded(Model, played):
     np.testing.assert_allclose(found.loss_curve_, clone(model).fit(X).loss_curve_, rtol=1e-9)
     layers = [("low", model), ("high", DenoisingAE(5, **OPTIONS))]
     with config_context(array_api_dispatch=True):
-        StackedAE(layers, corrupted="input", **OPTIONS).fit(torch.from_numpy(X))
+        StackedAE(layers, corrupted="input", random_state=0).fit(torch.from_numpy(X))
     assert played.n_plays == 0
 
 
