@@ -20,7 +20,7 @@ from .._typing import (
 from ..nn.model import Model
 from ..nn.network import Params, network_of
 from .checks import check_codes, check_order_of_codes
-from .devices import check_backend, computing, dispatched, prototype_for, shown
+from .devices import check_backend, check_library, computing, dispatched, prototype_for, shown
 from .fitting import (
     BLOCK,
     by_block,
@@ -106,6 +106,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         check_is_fitted(self)
         check_order_of_codes(self, X)
         check_backend(self._backend, X, f"{type(self).__name__}.inverse_transform")
+        check_library(self, X)
         dtype, prototype = self._params.dtype, prototype_for(self, X)
         # Shape and range are checked below; codes may have no rows.
         codes = named_array(

@@ -1,5 +1,7 @@
 """Functions and displays of numpy, given models and arrays of other libraries."""
 
+import pickle
+
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,6 +18,7 @@ from skae import (
     StackedAERegressor,
 )
 from skae.generative import (
+    EnergyAE,
     ball_moments,
     local_moments,
     parzen_log_likelihood,
@@ -148,3 +151,17 @@ def test_models_in_files_take_arrays_of_any_library(model, tmp_path):
             assert type(read.transform(each)) is type(each)
             np.testing.assert_allclose(np.from_dlpack(read.transform(each)), expected, atol=1e-12)
         assert type(read.components_) is np.ndarray
+
+
+def test_models_in_files_refuse_arrays_that_their_class_does_not_take():
+    X = some_digits("float64")
+    model = EnergyAE(5, max_iter=1, random_state=0).fit(X)
+    codes = in_library("torch", model.transform(X))[0]
+    read = pickle.loads(pickle.dumps(model))
+    with config_context(array_api_dispatch=True):
+        for method, given in (
+            ("transform", in_library("torch", X)[0]),
+            ("inverse_transform", codes),
+        ):
+            with pytest.raises(TypeError, match="EnergyAE takes arrays of numpy only"):
+                getattr(read, method)(given)
