@@ -1,6 +1,7 @@
 """The engines on which estimators can compute."""
 
 from ._arrays.namespace import torch_or_none
+from ._arrays.products import rounds_on_cpu
 
 
 def show_engines() -> None:
@@ -29,7 +30,8 @@ def _engines():
         yield "device=None, precision='bfloat16': needs PyTorch (pip install 'skae[torch]')"
         yield "device='cuda': needs PyTorch and a GPU"
     else:
-        yield f"device=None, precision='bfloat16': PyTorch {torch.__version__} on the CPU"
+        rounds = "" if rounds_on_cpu() else ", which computes in float32: this processor has no AMX"
+        yield f"device=None, precision='bfloat16': PyTorch {torch.__version__} on the CPU{rounds}"
         for number in range(torch.cuda.device_count()):
             name = torch.cuda.get_device_name(number)
             yield f"device='cuda:{number}': {name}, by PyTorch {torch.__version__}"

@@ -7,6 +7,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from ._arrays.namespace import in_numpy
 from ._estimators.subestimators import check_estimator, n_dimensions_of_predictions
 from ._version import __version__
 from ._warnings import warn
@@ -285,7 +286,8 @@ def _predict(graph, estimator, fitted):
     logits, width = _outputs(graph, fitted)
     if not is_classifier(estimator):
         means = _means(graph, logits, fitted.loss)
-        center, scale = _in_float32("y", estimator.target_center_, estimator.target_scale_)
+        scaling = in_numpy(estimator.target_center_), in_numpy(estimator.target_scale_)
+        center, scale = _in_float32("y", *scaling)
         _warn_of_rounding("y", center, scale)
         means = graph.add("Mul", means, scale)
         means = graph.add("Add", means, center)

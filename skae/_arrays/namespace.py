@@ -1,6 +1,7 @@
 """Array functions for the modules above, for numpy and for any library with the Python array API."""
 
 import math
+import sys
 from functools import cache
 
 import numpy as np
@@ -52,7 +53,17 @@ def _compat():
 
 def device(x):
     """Return the device of ``x``, an array of another library than numpy."""
-    return _compat().device(x)
+    return x.device
+
+
+def is_torch(x):
+    """Return whether ``x`` is a tensor of torch."""
+    return "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor)
+
+
+def on_cpu(prototype):
+    """Return whether work on arrays like ``prototype``, or of numpy if that is None, is done by the CPU."""
+    return prototype is None or str(device(prototype)) == "cpu"
 
 
 def array_kind(x):
@@ -200,6 +211,12 @@ def dot(a, b):
     return namespace(a).sum(a * b)
 
 
+def total(x):
+    """Return the sum of all elements: a float for numpy, else an array, without waiting for the device."""
+    value = namespace(x).sum(x)
+    return float(value) if isinstance(x, np.ndarray) else value
+
+
 def row_products(a, b, dtype=None):
     """Return the inner products of the rows of two matrices, computed in the numpy ``dtype`` if it is given."""
     if isinstance(a, np.ndarray):
@@ -286,14 +303,21 @@ def to_numpy(x):
     """Return ``x`` as an array of numpy, on the CPU."""
     if isinstance(x, np.ndarray):
         return x
+    if is_torch(x):  # without array-api-compat, too
+        x = x.detach().cpu()
+        # numpy has no bfloat16, whose numbers float32 has.
+        return (x.float() if dtype_name(x) == "bfloat16" else x).numpy()
     compat = _compat()
     if compat.is_cupy_array(x):
         return x.get()
-    if compat.is_torch_array(x):
-        return x.detach().cpu().numpy()
     if compat.is_array_api_strict_namespace(namespace(x)):
         x = compat.to_device(x, namespace(x).Device("CPU_DEVICE"))
     return np.array(np.from_dlpack(x))
+
+
+def detached(x):
+    """Return ``x``; a tensor of torch without its gradient, since results are written in place."""
+    return x.detach() if is_torch(x) else x
 
 
 def in_numpy(x):

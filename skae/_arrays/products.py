@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import contextmanager, nullcontext
+from functools import cache
 
 import numpy as np
 
@@ -47,6 +48,16 @@ def _torch_in_bfloat16(shared):
         torch.set_float32_matmul_precision(before)
         if shared:
             torch.set_num_threads(n_threads)
+
+
+@cache
+def rounds_on_cpu():
+    """Return whether torch multiplies float32 matrices in bfloat16 on this CPU, as it does on those with AMX."""
+    import torch
+
+    with _torch_in_bfloat16(False):
+        a = torch.full((64, 64), 1 + 2**-10)
+        return bool(torch.all(a @ a == 64))  # exactly, if 1 + 2**-10 is rounded to 1
 
 
 def multiplier(out):

@@ -15,10 +15,21 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils import get_tags
 
-from .._arrays.namespace import device, is_array, is_numpy, like, namespace, to_numpy, torch_or_none
-from .._arrays.products import precision
+from .._arrays.namespace import (
+    device,
+    is_array,
+    is_numpy,
+    is_torch,
+    like,
+    namespace,
+    on_cpu,
+    to_numpy,
+    torch_or_none,
+)
+from .._arrays.products import precision, rounds_on_cpu
 from .._compat import StrOptions
 from .._threads import alone
+from .._warnings import warn
 from .._workers import local
 
 DEVICE_CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bfloat16"})]}
@@ -29,6 +40,9 @@ class Backend(NamedTuple):
 
     library: str
     device: str
+
+
+ANY = "any"  # the backend of an estimator that was read from a file
 
 
 class _OfParts(NamedTuple):
@@ -67,32 +81,32 @@ def dispatched(X):
 
 def check_library(estimator, X):
     """Raise if the estimator, or scikit-learn as configured, does not accept the library and the device of X."""
-    backend, name = backend_of(X), type(estimator).__name__
-    if backend is None:
+    if is_numpy(X) or not is_array(X):
         return
     if not get_config()["array_api_dispatch"]:
-        if backend.device == "cpu":
+        if str(device(X)) == "cpu":
             return  # read by numpy as any array-like
         raise TypeError(
-            f"X is on the device {backend.device}: turn scikit-learn's dispatch on, "
+            f"X is on the device {device(X)}: turn scikit-learn's dispatch on, "
             "sklearn.set_config(array_api_dispatch=True), or give an array of numpy."
         )
     if not get_tags(estimator).array_api_support:
+        library = backend_of(X).library.rpartition(".")[2]
         raise TypeError(
-            f"{name} takes arrays of numpy only: convert X, which is of {backend.library.rpartition('.')[2]}."
+            f"{type(estimator).__name__} takes arrays of numpy only: convert X, which is of {library}."
         )
 
 
 def check_backend(before, X, method):
     """Raise if scikit-learn's dispatch is on and X has another ``Backend`` than the X of ``fit``."""
-    if not get_config()["array_api_dispatch"]:
+    if before == ANY or not get_config()["array_api_dispatch"]:
         return
     now = backend_of(X)
     if before != now:
         raise ValueError(
             f"Inputs passed to {method}() must use the same namespace and the same device as those "
             f"passed to fit(): fit had {before or 'numpy'}, this is {now or 'numpy'}. Convert X; or pickle and "
-            "unpickle the estimator, whose weights are arrays of numpy then."
+            "unpickle the estimator, which then takes arrays of any library."
         )
 
 
@@ -107,7 +121,7 @@ def check_same_backend(X, **others):
 
 
 def backend_of_fit(estimator):
-    """Return the ``Backend`` of the X of ``fit``, None for numpy."""
+    """Return the ``Backend`` of the X of ``fit``, None for numpy, or ``ANY``."""
     return vars(estimator).get("_backend")
 
 
@@ -119,7 +133,7 @@ def as_given(result, X):
 
 def shown(backend, array):
     """Return a fitted attribute in the ``Backend`` of the X of ``fit``, while scikit-learn's dispatch is on."""
-    if backend is None or not get_config()["array_api_dispatch"]:
+    if backend in (None, ANY) or not get_config()["array_api_dispatch"]:
         return array
     return like(array, _empty_array(backend))
 
@@ -169,6 +183,24 @@ def prototype_for(estimator, X):
     return torch.empty(0, device=name)
 
 
+def _check_reduced(prototype):
+    """Raise unless arrays like ``prototype``, or those of numpy if it is None, have products in bfloat16."""
+    if not (prototype is None or is_torch(prototype)):
+        library = namespace(prototype).__name__.rpartition(".")[2]
+        raise ValueError(
+            f"precision='bfloat16' takes arrays of numpy and PyTorch; X is of {library}. Set precision='float32'."
+        )
+
+
+def _warn_of_full_precision(prototype):
+    """Warn if work on such arrays is done by a processor that does not round factors of products to bfloat16."""
+    if on_cpu(prototype) and not rounds_on_cpu():
+        warn(
+            "precision='bfloat16' has no effect on this processor, for which PyTorch has no such products of float32 (they "
+            "need AMX): products are in float32."
+        )
+
+
 @contextmanager
 def fitting_parts(estimator, X):
     """Let the parts of an estimator compute, within the block, on the device that ``estimator`` and X choose.
@@ -177,9 +209,12 @@ def fitting_parts(estimator, X):
     """
     check_library(estimator, X)
     of_parts = _OfParts(prototype_for(estimator, X), dispatched(X) or _of_parts.get().backend)
+    reduced = getattr(estimator, "precision", "float32")
+    if reduced != "float32":
+        _check_reduced(of_parts.prototype)
     token = _of_parts.set(of_parts)
     try:
-        with precision(getattr(estimator, "precision", "float32")):
+        with precision(reduced):
             yield of_parts.backend
     finally:
         _of_parts.reset(token)
@@ -194,6 +229,8 @@ def prototype_of_parts():
 def computing(estimator, prototype, dtype):
     """Compute in the block with the estimator's precision, on the device of ``prototype`` if it is not None."""
     reduced = getattr(estimator, "precision", "float32")
+    if reduced != "float32":
+        _check_reduced(prototype)
     if reduced != "float32" and str(dtype).rpartition(".")[2] != "float32":
         raise ValueError(
             f"precision={reduced!r} needs X in float32; got {dtype}. Convert X, X.astype('float32'), or set "
@@ -220,6 +257,8 @@ def moved_problem(estimator, problem, state, solver):
     prototype, on_workers = problem.prototype, _cluster.get().on_workers
     if prototype is None:
         prototype = _of_parts.get().prototype
+    if getattr(estimator, "precision", "float32") != "float32":
+        _warn_of_full_precision(prototype)
     # Not with an ExitStack: an interrupt while it begins another context would leave that one open.
     with (
         computing(estimator, prototype, state.params.dtype),

@@ -20,8 +20,16 @@ from .._typing import (
 from ..nn.model import Model
 from ..nn.network import Params, network_of
 from .checks import check_codes, check_order_of_codes
-from .devices import check_backend, computing, dispatched, prototype_for, shown
-from .fitting import BLOCK, by_block, column_names, gathered, score, validated_rows
+from .devices import check_backend, check_library, computing, dispatched, prototype_for, shown
+from .fitting import (
+    BLOCK,
+    by_block,
+    column_names,
+    dtypes_of_library,
+    gathered,
+    score,
+    validated_rows,
+)
 from .one_pass import fit_transform
 from .reading import named_array
 from .squares import unit_of_squares
@@ -97,18 +105,19 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         check_is_fitted(self)
         check_order_of_codes(self, X)
-        codes, prototype = dense(X), prototype_for(self, X)
-        if prototype is None or not dispatched(X):
-            # Shape and range are checked below; codes may have no rows.
-            codes = named_array(
-                codes,
-                "X",
-                dtype=self._params.dtype,
-                ensure_2d=False,
-                allow_nd=True,
-                ensure_all_finite=False,
-                ensure_min_samples=0,
-            )
+        check_backend(self._backend, X, f"{type(self).__name__}.inverse_transform")
+        check_library(self, X)
+        dtype, prototype = self._params.dtype, prototype_for(self, X)
+        # Shape and range are checked below; codes may have no rows.
+        codes = named_array(
+            dense(X),
+            "X",
+            dtype=dtypes_of_library(X, dtype) if dispatched(X) else dtype,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_all_finite=False,
+            ensure_min_samples=0,
+        )
         check_codes(codes, self.n_components_)
         if not all_finite(codes):
             raise ValueError("X contains NaN or infinity; give finite codes.")

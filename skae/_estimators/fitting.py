@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import (
     dense,
+    detached,
     dtype_name,
     empty,
     in_numpy,
@@ -139,7 +140,10 @@ def validated_frame(estimator, X, *, dtype, accept_sparse="csr", **options):
     """
     if not is_numpy(X):
         check_library(estimator, X)
-        dtype = dtypes_of_library(X, dtype) if dispatched(X) else dtype
+        if dispatched(X):
+            X, dtype = detached(X), dtypes_of_library(X, dtype)
+        else:
+            X = in_numpy(X)
     finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
     rows = validated(
         estimator,

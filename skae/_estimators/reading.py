@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from .._arrays.namespace import in_numpy
+from .._arrays.namespace import detached, in_numpy
 from .._warnings import warn
 from ..sources._parts import refuse_masked, rows_and_names
 
@@ -58,7 +58,7 @@ def named_array(value, name, **options):
     """Return :func:`sklearn.utils.check_array` of ``value``, whose errors begin with the ``name`` of the argument."""
     refuse_unlike_numbers(value, name)
     with errors_of(name):
-        return check_array(value, input_name=name, **options)
+        return check_array(detached(value), input_name=name, **options)
 
 
 def numpy_array(value, name, **options):
@@ -238,7 +238,7 @@ def refuse_unlike_numbers(value, name):
             )
     else:
         dtype = getattr(value, "dtype", None)
-        if getattr(dtype, "kind", None) == "c":
+        if str(dtype).rpartition(".")[2].startswith("complex"):  # also of other libraries
             raise ValueError(
                 f"{name}: Complex data not supported. Give real numbers, such as the real and the imaginary parts in a column "
                 "each, or the absolute values."

@@ -4,6 +4,7 @@ from sklearn.base import BaseEstimator
 
 from .._version import __version__
 from .._warnings import warn
+from .devices import ANY
 
 _KEY = "_skae_version"
 _RENAMED = {"trained_with_": "_trained_with", "pixels_": "_pixels"}  # attributes of early files
@@ -13,7 +14,7 @@ def getstate(estimator):
     """Return the attributes of an estimator with the version that writes them: a class's ``__getstate__``."""
     state = {**BaseEstimator.__getstate__(estimator), _KEY: __version__}
     if "_backend" in state:
-        state["_backend"] = None  # files hold numpy arrays, wherever the estimator was fitted
+        state["_backend"] = ANY  # files hold numpy arrays, wherever the estimator was fitted
     return state
 
 

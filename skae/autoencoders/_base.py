@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays.namespace import dense, in_numpy
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
-from .._estimators.devices import DEVICE_CONSTRAINTS, dispatched, shown
+from .._estimators.devices import DEVICE_CONSTRAINTS, as_given
 from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
@@ -175,7 +175,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         rows = validated_rows(self, X, dtype=self._params.dtype, reset=False)
         rows = dense(in_numpy(rows))
         filled = np.where(np.isnan(rows), by_block(rows, self._filled, rows.shape[1]), rows)
-        return shown(self._backend, filled) if dispatched(X) else filled
+        return as_given(filled, X)
 
     def _filled(self, x):
         model = self.model_

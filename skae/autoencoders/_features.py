@@ -61,6 +61,7 @@ class FittedFeatures(FittedNetwork):
         check_is_fitted(self)
         if dispatched(X):
             return super().inverse_transform(X)
+        check_backend(self._backend, X, f"{type(self).__name__}.inverse_transform")
         codes = checked_codes(self, X, self.n_components_, self._params.dtype)
         return self._unscaled(codes)
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval
+from .._estimators.devices import shown
 from .._estimators.parameters import estimator
 from .._typing import ArrayLike, FloatArray, MatrixLike, RegressorMixin
 from ._supervised import BaseSupervisedStack
@@ -176,13 +177,13 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     def target_center_(self) -> FloatArray:
         """The mean of each column of y: ndarray of shape (n_outputs,)."""
         check_is_fitted(self)
-        return self._kind.center
+        return shown(self._backend, self._kind.center)
 
     @property
     def target_scale_(self) -> FloatArray:
         """The standard deviation of each column of y, or 1 where that is 0: ndarray of shape (n_outputs,)."""
         check_is_fitted(self)
-        return self._kind.scale
+        return shown(self._backend, self._kind.scale)
 
     def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return R^2 of ``predict(X)``: 1 minus the squared error over that of the mean of y.

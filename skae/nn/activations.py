@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._arrays import activations as kernels
-from .._arrays.namespace import empty, empty_like, is_numpy, multiply_into
+from .._arrays.namespace import empty, empty_like, is_numpy, multiply_into, sum_rows
 from .._arrays.tangents import scale_rows, scale_rows_backward
 from .._kernels.tangents import RowRange, combine, combine_backward
 from .._threads import ELEMENT, share
@@ -25,9 +25,10 @@ class Activation(ABC):
     and pass an instance as ``activation``, or name it in ``ACTIVATIONS``. An activation whose outputs depend on one
     pre-activation each is an ``Elementwise``; one that needs its whole row (``whole_row``) never gets a part of one.
     With ``whole_row = False``, threads may share the units of a row, and ``forward`` adds ``bias[units]``.
+    ``can_be_captured`` says that its methods work on arrays of any library and do the same work for any outputs.
     """
 
-    whole_row = True
+    whole_row, can_be_captured = True, False
     kind = None  # code of the activation in the kernels, if penalties on its Jacobian have a closed form
     derivative_at_zero = 1.0  # s'(0), for the scale of the Jacobian at initial weights
     rectifies = False  # whether to initialize weights as for a rectifier
@@ -90,10 +91,10 @@ class Activation(ABC):
             Rows to work on, and units, a part of which is given only if ``whole_row`` is false.
         """
         part = delta[rows, units]
-        part[...] = self.derivatives(outputs[rows]).vjp(delta[rows])[:, units]
+        part[...] = self.derivatives(outputs[rows, ...]).vjp(delta[rows, ...])[:, units]
         if extra is not None:
             part += extra[rows, units]
-        np.sum(part, axis=0, out=sums[units])
+        sum_rows(part, sums[units])
 
 
 class Rows(NamedTuple):
@@ -288,7 +289,7 @@ class _Masked(Derivatives):
 class Elementwise(Activation):
     """An activation of one pre-activation: ``kind`` is its code in the kernels, ``kernel`` applies it in place."""
 
-    whole_row = False
+    whole_row, can_be_captured = False, True
 
     def __init__(self, kind, kernel, derivative_at_zero, *, rectifies=False):
         self.kind, self.kernel, self.derivative_at_zero = kind, kernel, derivative_at_zero

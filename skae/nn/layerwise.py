@@ -4,6 +4,7 @@ import numpy as np
 
 from .._arrays.namespace import empty, empty_like
 from .._protocols import TrainingObjective
+from .activations import make_activation
 
 
 class CodeBatch:
@@ -72,13 +73,14 @@ class OnCodes(TrainingObjective):
     encode : callable
         ``encode(rows, out)`` fills ``out`` with codes.
     below : sequence, default=()
-        Activations and parameters of the layers below, by which a checkpoint knows them.
+        Activations, weights and biases of the layers below, by which a checkpoint knows them.
     """
 
     def __init__(self, objective, n_features, encode, below=()):
         self.objective, self.n_features, self.encode = objective, n_features, encode
         self.monitors_loss, self.observers = objective.monitors_loss, objective.observers
-        self.can_be_captured = objective.can_be_captured
+        units = map(make_activation, below[0] if below else ())
+        self.can_be_captured = objective.can_be_captured and all(u.can_be_captured for u in units)
         self.identity = {**objective.identity, "layers below": below}
 
     def draw(self, n_samples, rng):

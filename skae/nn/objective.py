@@ -76,7 +76,8 @@ class Objective(TrainingObjective):
     def can_be_captured(self):
         """bool: whether a step on a device is the same work for any data, without waiting for the device."""
         known = self.corruption is None or isinstance(self.corruption, Noise)
-        return known and all(each.can_be_captured for each in self.penalties)
+        parts = *self.network.activations, *self.penalties
+        return known and all(each.can_be_captured for each in parts)
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""

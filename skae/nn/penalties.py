@@ -9,7 +9,6 @@ as for the error on held-out rows.
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy.special import rel_entr
 
 from .._arrays.contraction import (
     differentiate_contraction,
@@ -23,8 +22,10 @@ from .._arrays.namespace import (
     is_numpy,
     multiply_into,
     namespace,
+    precision_of,
     scalar,
     sum_rows,
+    total,
 )
 from .._threads import ELEMENT, product, share
 from .corruption import GaussianNoise
@@ -90,19 +91,24 @@ class ActivitySparsity(Penalty):
     section 11).
     """
 
+    can_be_captured = True
+
     def __init__(self, strength, target):
         self.strength, self.target = strength, target
 
     def __call__(self, params, trace, seed):
-        codes, p = trace.codes, self.target
-        eps = np.finfo(codes.dtype).eps
-        activity = np.clip(trace.sample_weights @ codes / trace.sample_weights.sum(), eps, 1 - eps)
-        gradients = self.strength * (activity - p) / (activity * (1 - activity))
-        delta = trace.scratch(self, np.empty_like, codes)
-        np.multiply(codes, 1 - codes, out=delta)
-        delta *= trace.sample_weights[:, np.newaxis] * gradients / trace.sample_weights.sum()
+        codes, p, xp = trace.codes, self.target, namespace(trace.codes)
+        weights, eps = trace.sample_weights, precision_of(codes)
+        n = xp.sum(weights)
+        q = weights @ codes / n
+        # Not by clip, which may wait for a device.
+        q = xp.minimum(xp.maximum(q, xp.full_like(q, eps)), xp.full_like(q, 1 - eps))
+        gradients = self.strength * (q - p) / (q * (1 - q))
+        delta = trace.scratch(self, empty_like, codes)
+        multiply_into(codes, 1 - codes, delta)
+        delta *= weights[:, None] * gradients / n
         trace.encoder[-1].delta_terms.append(delta)
-        return self.strength * float(np.sum(rel_entr(p, activity) + rel_entr(1 - p, 1 - activity)))
+        return self.strength * total(p * xp.log(p / q) + (1 - p) * xp.log((1 - p) / (1 - q)))
 
 
 class Contraction(Penalty):

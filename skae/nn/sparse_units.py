@@ -56,7 +56,7 @@ class TopK(Activation):
     8
     """
 
-    rectifies = True
+    rectifies = can_be_captured = True
 
     def __init__(self, k: int):
         self.k = check_scalar(k, "k", Integral, min_val=1)

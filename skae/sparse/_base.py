@@ -268,10 +268,9 @@ class BaseCoder(
         """
         check_is_fitted(self)
         check_set(self, *self._used_after_fit)
+        check_backend(self._backend, X, f"{type(self).__name__}.inverse_transform")
         dtype = self._atoms.dtype
-        if dispatched(X):
-            check_backend(self._backend, X, f"{type(self).__name__}.inverse_transform")
-            dtype = dtypes_of_library(X, dtype)
+        dtype = dtypes_of_library(X, dtype) if dispatched(X) else dtype
         codes = checked_codes(self, X, self._n_features_out, dtype)
         if self.split_sign:
             codes = codes[:, : self._n_atoms] - codes[:, self._n_atoms :]

@@ -1,5 +1,7 @@
 """Functions and displays of numpy, given models and arrays of other libraries."""
 
+import pickle
+
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,8 +10,15 @@ from common import in_library, some_digits
 from sklearn import config_context
 from sklearn.base import clone
 
-from skae import DenoisingAE, SparseAutoEncoder, SparseCoder, StackedAEClassifier
+from skae import (
+    DenoisingAE,
+    SparseAutoEncoder,
+    SparseCoder,
+    StackedAEClassifier,
+    StackedAERegressor,
+)
 from skae.generative import (
+    EnergyAE,
     ball_moments,
     local_moments,
     parzen_log_likelihood,
@@ -18,7 +27,7 @@ from skae.generative import (
     sample_walkback,
 )
 from skae.images import normalize_contrast, sample_patches
-from skae.io import load_weights, save_weights
+from skae.io import load, load_weights, save, save_weights
 from skae.onnx import to_onnx
 from skae.plotting import (
     ChainDisplay,
@@ -107,3 +116,52 @@ def test_classifiers_are_written(library, several, tmp_path):
         pytest.importorskip("onnx")
         assert to_onnx(model, "predict").graph.output[0].name == "label"
     assert load_weights(tmp_path / "weights")[1]["multilabel"] is several
+
+
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_regressors_are_written(library, tmp_path):
+    X = some_digits("float64")
+    y = X[:, [20, 30]] * [1, 30]
+    theirs = in_library(library, X, y)
+    with config_context(array_api_dispatch=True):
+        model = StackedAERegressor([3], **SHORT).fit(*theirs)
+        for attribute, expected in (
+            (model.target_center_, y.mean(axis=0)),
+            (model.target_scale_, y.std(axis=0)),
+        ):
+            assert type(attribute) is type(theirs[0])
+            np.testing.assert_allclose(np.from_dlpack(attribute), expected)
+        save_weights(model, tmp_path / "weights")
+        pytest.importorskip("onnx")
+        assert to_onnx(model, "predict").graph.output[0].name == "values"
+    np.testing.assert_allclose(load_weights(tmp_path / "weights")[0]["target_scale"], y.std(axis=0))
+
+
+@pytest.mark.parametrize("model", [NOISY, SparseAutoEncoder(20, k=3, **SHORT)])
+def test_models_in_files_take_arrays_of_any_library(model, tmp_path):
+    pytest.importorskip("skops")
+    X = some_digits("float64")
+    theirs, strict = in_library("torch", X)[0], in_library("array_api_strict", X)[0]
+    with config_context(array_api_dispatch=True):
+        fitted = clone(model).fit(theirs)
+        save(fitted, tmp_path / "model")
+        read = load(tmp_path / "model")
+        expected = fitted.transform(theirs)
+        for each in (theirs, strict):
+            assert type(read.transform(each)) is type(each)
+            np.testing.assert_allclose(np.from_dlpack(read.transform(each)), expected, atol=1e-12)
+        assert type(read.components_) is np.ndarray
+
+
+def test_models_in_files_refuse_arrays_that_their_class_does_not_take():
+    X = some_digits("float64")
+    model = EnergyAE(5, max_iter=1, random_state=0).fit(X)
+    codes = in_library("torch", model.transform(X))[0]
+    read = pickle.loads(pickle.dumps(model))
+    with config_context(array_api_dispatch=True):
+        for method, given in (
+            ("transform", in_library("torch", X)[0]),
+            ("inverse_transform", codes),
+        ):
+            with pytest.raises(TypeError, match="EnergyAE takes arrays of numpy only"):
+                getattr(read, method)(given)

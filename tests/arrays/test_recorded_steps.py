@@ -1,5 +1,7 @@
 """The way of recorded steps without a GPU: what would be recorded is run."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -13,13 +15,17 @@ from skae import (
     ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
+    StackedAE,
     StackedAEClassifier,
 )
 from skae._arrays import activations, fusion
+from skae.autoencoders import Activation, TopK
+from skae.nn.activations import Diagonal
 from skae.training import device_steps
 
 pytest.importorskip("array_api_compat")
 torch = pytest.importorskip("torch")
+TorchDispatchMode = pytest.importorskip("torch.utils._python_dispatch").TorchDispatchMode
 
 OPTIONS = {"max_iter": 3, "random_state": 0, "batch_size": 40}
 asarray = torch.asarray
@@ -29,8 +35,9 @@ TANGENTS = {"n_tangents": 3, "tangent_sampling": "exact"}
 MODELS = [
     AutoEncoder(8, hidden_layer_sizes=(12,), solver="sgd", **OPTIONS),
     DenoisingAE(8, **OPTIONS),
+    DenoisingAE(8, activation=TopK(3), corruption="swap", **OPTIONS),
     ContractiveAE(8, curvature=0.1, **OPTIONS),
-    RBM(8, gradient="pcd", n_gibbs_steps=2, centered=True, **OPTIONS),
+    RBM(8, gradient="pcd", n_gibbs_steps=2, centered=True, sparsity=0.5, **OPTIONS),
     StackedAEClassifier(LAYERS, dropout=0.2, reconstruction_weight=0.5, **OPTIONS),
     ManifoldTangentClassifier(ContractiveAE(8, **OPTIONS), **TANGENTS, **OPTIONS),
     ManifoldTangentClassifier(ContractiveAE(8, **OPTIONS), n_tangents=3, **OPTIONS),
@@ -53,6 +60,21 @@ def _refusing(function):
     return refusing
 
 
+class _Refusing(TorchDispatchMode):
+    """Refuses operations of tensors whose results, or their sizes, the processor has to know."""
+
+    names = "_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "index_put_"
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.name().rpartition("::")[2].partition(".")[0]
+        masked = name == "index" and any(
+            each is not None and each.dtype in (torch.bool, torch.uint8) for each in args[1]
+        )
+        if name in self.names or masked:
+            raise AssertionError(f"{function.name()} in a recorded step waits for the device")
+        return function(*args, **(kwargs or {}))
+
+
 class _Played:
     """Takes the place of a recording."""
 
@@ -63,8 +85,9 @@ class _Played:
 
     def __call__(self):
         type(self).n_plays += 1
-        with pytest.MonkeyPatch.context() as patch:
-            if type(self).n_plays > N_WARM_UP:
+        recorded = type(self).n_plays > N_WARM_UP
+        with pytest.MonkeyPatch.context() as patch, _Refusing() if recorded else nullcontext():
+            if recorded:
                 for owner, names in WAITS:
                     for name in names:
                         patch.setattr(owner, name, _refusing(getattr(owner, name)))
@@ -95,6 +118,13 @@ def test_recorded_steps_draw_and_learn_the_same(model, played):
     np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=1e-6)
 
 
+@pytest.mark.parametrize("work", [lambda x: x[x > 0], lambda x: (x > 0).any() and x])
+def test_what_waits_for_a_device_is_found(work):
+    x = torch.ones(3)
+    with pytest.raises(AssertionError, match="waits for the device"), _Refusing():
+        work(x)
+
+
 def test_the_smaller_last_batch_is_recorded_too(played):
     X = torch.from_numpy(load_digits().data[:170] / 16)
     with config_context(array_api_dispatch=True):
@@ -113,6 +143,30 @@ def test_steps_with_the_users_own_noise_are_not_recorded(played):
         found = clone(model).fit(torch.from_numpy(X))
     assert played.n_plays == 0
     np.testing.assert_allclose(found.loss_curve_, clone(model).fit(X).loss_curve_, rtol=1e-9)
+
+
+class _Tripled(Activation):
+    """An activation of a user, written with the operators that all arrays have; it may wait for a device."""
+
+    def forward(self, a, bias, rows=slice(None), units=slice(None)):
+        a[rows, ...] = 3 * (a[rows, ...] + bias)
+
+    def derivatives(self, outputs, order=1, memory=None):
+        return Diagonal(0 * outputs + 3, 0 * outputs)
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, ContractiveAE])
+def test_steps_with_the_users_own_activations_are_not_recorded(Model, played):
+    X = load_digits().data[:170] / 16
+    model = Model(8, activation=_Tripled(), **OPTIONS)
+    with config_context(array_api_dispatch=True):
+        found = clone(model).fit(torch.from_numpy(X))
+    assert played.n_plays == 0
+    np.testing.assert_allclose(found.loss_curve_, clone(model).fit(X).loss_curve_, rtol=1e-9)
+    layers = [("low", model), ("high", DenoisingAE(5, **OPTIONS))]
+    with config_context(array_api_dispatch=True):
+        StackedAE(layers, corrupted="input", random_state=0).fit(torch.from_numpy(X))
+    assert played.n_plays == 0
 
 
 def test_kernels_that_torch_cannot_compile_stay_as_they_are(monkeypatch):
