@@ -195,9 +195,8 @@ def make_units(
         named = Reconstruction([LOSSES[name](columns) for name, columns in pairs], parameter)
     if standardize and code is not None:
         variance = code.variance_of_inputs(n_varying, stats.count, "multinomial" in dict(pairs))
-        for name, columns in pairs:
-            if name == "gaussian":
-                scales.enlarge(columns, variance**0.5)
+        for columns in [columns for name, columns in pairs if name == "gaussian"]:
+            scales.enlarge(columns, variance**0.5)
     scaling = scales.scaling() if standardize else no_scaling(X.shape[1])
     input_loss = _loss_of_inputs(pairs, scaling, parameter)
     means, low, high = scaling.apply(np.stack([stats.mean, stats.low, stats.high]))

@@ -275,9 +275,10 @@ class ContractiveAE(BaseAutoEncoder):
 
     def _first_state(self, rows, sample_weight):
         """Return the state before the first step, in which units are off at most rows."""
-        state = super()._first_state(rows, sample_weight)
-        if self.standardize and self._network.is_shallow and self._sigmoid_code():
-            turn_off_units(self._network, state.params, self._units.means, self._units.deviations)
+        state, network = super()._first_state(rows, sample_weight), self._network
+        suits = self.activation == "sigmoid" and self.contracted == "code"
+        if suits and self.standardize and network.is_shallow:
+            turn_off_units(network, state.params, self._units.means, self._units.deviations)
         return state
 
     def _contraction(self, network, units):
