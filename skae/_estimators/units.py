@@ -40,6 +40,8 @@ class Units:
         Name of each loss and the columns of X that it applies to.
     base_logits : ndarray of shape (n_inputs,)
         Logits of the best constant reconstruction, the columns' means.
+    deviations : ndarray of shape (n_inputs,)
+        Standard deviations of the inputs.
     constant_losses : dict of float
         Mean loss of that reconstruction above its minimum, by name of the loss: the scale of the loss.
     least_loss : float, default=0.0
@@ -61,6 +63,7 @@ class Units:
     named: Reconstruction | None
     column_losses: list
     base_logits: np.ndarray
+    deviations: np.ndarray
     constant_losses: dict
     least_loss: float = 0.0
     groups: np.ndarray | None = None
@@ -192,9 +195,8 @@ def make_units(
         named = Reconstruction([LOSSES[name](columns) for name, columns in pairs], parameter)
     if standardize and code is not None:
         variance = code.variance_of_inputs(n_varying, stats.count, "multinomial" in dict(pairs))
-        for name, columns in pairs:
-            if name == "gaussian":
-                scales.enlarge(columns, variance**0.5)
+        for columns in [columns for name, columns in pairs if name == "gaussian"]:
+            scales.enlarge(columns, variance**0.5)
     scaling = scales.scaling() if standardize else no_scaling(X.shape[1])
     input_loss = _loss_of_inputs(pairs, scaling, parameter)
     means, low, high = scaling.apply(np.stack([stats.mean, stats.low, stats.high]))
@@ -205,6 +207,7 @@ def make_units(
         named=named,
         column_losses=pairs,
         base_logits=_base_logits(input_loss, means, stats.count),
+        deviations=(stats.deviation / scaling.scale)[scaling.varies],
         constant_losses=constant_losses,
         least_loss=least_loss,
         groups=_groups(input_loss, stats, scaling),
@@ -220,7 +223,8 @@ def plain_units(n_features):
     columns = np.arange(n_features)
     loss = Reconstruction([LOSSES["gaussian"](columns)])
     pairs, losses = [("gaussian", columns)], {"gaussian": n_features / 2}
-    return Units(no_scaling(n_features), loss, None, pairs, np.zeros(n_features), losses)
+    zeros, ones = np.zeros(n_features), np.ones(n_features)
+    return Units(no_scaling(n_features), loss, None, pairs, zeros, ones, losses)
 
 
 def _automatic_losses(X, stats, standardize, machine, many_units):

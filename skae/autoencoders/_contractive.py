@@ -12,7 +12,7 @@ from .._estimators.parameters import estimator, resolved
 from .._estimators.units import SigmoidCode
 from ..nn.activations import make_activation
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
-from ..nn.network import expected_squared_jacobian
+from ..nn.network import expected_squared_jacobian, turn_off_units
 from ..nn.objective import Objective
 from ..nn.penalties import Contraction, Curvature, weight_decays
 from ._base import BaseAutoEncoder
@@ -36,6 +36,9 @@ class ContractiveAE(BaseAutoEncoder):
     With ``contracted="reconstruction"`` the first penalty is on dr/dx instead. For gaussian columns
     and small sigma, ``contraction=sigma**2 / 2`` then has the optimum of a DenoisingAE with normal
     noise of standard deviation sigma, exactly so for linear models.
+
+    Without hidden layers, sigmoids begin with biases that turn them off at most rows, unless ``standardize`` is False:
+    else codes would be odd functions around the mean row, and no linear classifier of them could follow a sphere.
 
     Weights are tied: otherwise the penalty on the code could be made as small as one likes, by a small encoder and a
     large decoder.
@@ -269,6 +272,14 @@ class ContractiveAE(BaseAutoEncoder):
         width, activation = self.layer_shapes()[0]
         suits = activation == "sigmoid" and self.contracted == "code"
         return SigmoidCode(width) if suits else None
+
+    def _first_state(self, network, rows, sample_weight):
+        """Return the state before the first step, in which units are off at most rows."""
+        state = super()._first_state(network, rows, sample_weight)
+        suits = self.activation == "sigmoid" and self.contracted == "code"
+        if suits and self.standardize and network.is_shallow:
+            turn_off_units(network, state.params, self._units.means, self._units.deviations)
+        return state
 
     def _contraction(self, network, units):
         strength = self._strength(network, units, vars(self))

@@ -331,6 +331,28 @@ def spread_units(network, flat, rows, amount, rng):
     biases -= amount * np.sum(weights * centers, axis=1)
 
 
+def turn_off_units(network, flat, means, deviations):
+    """Turn off the units of the first layer, in the parameters ``flat``, at most rows, by their biases.
+
+    Sigmoids halfway between their limits at the mean row are odd functions around it: no linear function of them tells
+    rows near the mean from rows far from it. Few units for many inputs have to stay nearly linear to reconstruct them.
+
+    Parameters
+    ----------
+    network : Network
+    flat : ndarray
+    means, deviations : ndarray of shape (n_inputs,)
+        Of the inputs. With as many units as inputs, or more, pre-activations get a mean of -2 of the standard
+        deviations that they would have if inputs were uncorrelated; with fewer units, that much less.
+    """
+    params = network.views(flat)
+    weights, biases = params.encoder_weights[0], params.encoder_biases[0]
+    n_units, n_inputs = weights.shape
+    amount = 2 * min(1, n_units / n_inputs)
+    deviation = np.sqrt(np.square(weights) @ np.square(deviations))
+    biases[...] = -amount * (weights @ means / 2 + deviation)
+
+
 def expected_squared_jacobian(network):
     """Return the mean of ||dh/dx||_F^2 over initial weights, at pre-activations of 0: the scale of the Jacobian."""
     value = float(network.sizes[0])

@@ -135,11 +135,38 @@ def test_missing_values_do_not_count_in_it():
 
 def test_contraction_weighs_what_it_says_at_the_start():
     ink = (np.hstack([GREY] * 6) > 0.5).astype(float)
-    model = ContractiveAE(30, contraction="auto", **STILL).fit(ink)
+    # With standardize=False units are not turned off, which makes the penalty smaller.
+    model = ContractiveAE(30, contraction="auto", standardize=False, **STILL).fit(ink)
     penalty = model.contraction_ * np.sum(model.jacobian(ink) ** 2, axis=(1, 2))
     # Pre-activations are not all 0, where sigmoids are steepest.
     share = penalty.mean() / _entropy(ink.mean(axis=0)).sum()
     assert 0.07 < share < 0.11
+
+
+@pytest.mark.parametrize("n_units, amount", [(40, 2), (20, 2), (5, 0.5)])
+def test_units_are_off_at_most_rows_of_standardized_columns(n_units, amount):
+    rows = np.random.default_rng(2).gamma(1.0, np.arange(1, 21), (5000, 20))
+    model = ContractiveAE(n_units, **STILL).fit(rows)
+    logits = logit(model.transform(rows))
+    ratios = logits.mean(axis=0) / logits.std(axis=0)
+    np.testing.assert_allclose(ratios, -amount, rtol=0.1)
+    unchanged = [
+        ContractiveAE(n_units, standardize=False, **STILL),
+        ContractiveAE(n_units, hidden_layer_sizes=30, **STILL),
+        ContractiveAE(n_units, contracted="reconstruction", tied_weights=False, **STILL),
+        ContractiveAE(n_units, activation="tanh", **STILL),
+    ]
+    for other in unchanged:
+        assert (other.fit(rows).model_.params.encoder_biases[0] == 0).all()
+
+
+@pytest.mark.slow
+def test_linear_classifiers_of_codes_follow_a_sphere():
+    X = np.random.default_rng(0).standard_normal((900, 8))
+    y = (X**2).sum(axis=1) > 7.34  # the median
+    codes = ContractiveAE(200, random_state=0).fit(X[:600]).transform(X)
+    linear = LogisticRegression(max_iter=2000).fit(codes[:600], y[:600])
+    assert linear.score(codes[600:], y[600:]) > 0.9
 
 
 def test_zero_one_columns_are_scaled_where_there_are_more_units():
