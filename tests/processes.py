@@ -12,10 +12,12 @@ import time
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import NamedTuple
 
 import numba
+import pytest
 
 import skae
 
@@ -24,7 +26,12 @@ def forks():
     """Return what starts processes as forks of one that has imported the package."""
     context = multiprocessing.get_context("forkserver")
     names = "distributed", "generative", "images", "plotting"
-    context.set_forkserver_preload(["distributed", *[f"skae.{name}" for name in names]])
+    context.set_forkserver_preload(
+        ["distributed", *[f"skae.{name}" for name in names], "preloaded"]
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        forkserver.ensure_running()
     return context
 
 
