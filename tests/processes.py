@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
@@ -21,6 +22,8 @@ import pytest
 
 import skae
 
+_STARTING = threading.Lock()
+
 
 def forks():
     """Return what starts processes as forks of one that has imported the package."""
@@ -29,7 +32,7 @@ def forks():
     context.set_forkserver_preload(
         ["distributed", *[f"skae.{name}" for name in names], "preloaded"]
     )
-    with pytest.MonkeyPatch.context() as patch:
+    with _STARTING, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         forkserver.ensure_running()
     return context
