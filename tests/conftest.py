@@ -1,8 +1,10 @@
 """Options of the test run, and the threads of its processes."""
 
+import gc
 import multiprocessing
 import os
 
+import pytest
 from joblib import cpu_count
 from threadpoolctl import threadpool_limits
 
@@ -21,6 +23,15 @@ def pytest_sessionstart():
         threadpool_limits(n_threads)
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # of processes that tests start
             os.environ.setdefault(name, str(n_threads))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection():
+    """Keep Python from looking for garbage among modules and tests, of which there is none, again and again."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_addoption(parser):

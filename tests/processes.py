@@ -1,5 +1,6 @@
-"""Other processes that begin soon: forks of one that has imported the package, or those that import the kernels alone."""
+"""Other processes that begin soon: forks of one that has imported the package."""
 
+import io
 import json
 import multiprocessing
 import os
@@ -7,18 +8,33 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+import traceback
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
+from typing import NamedTuple
+
+import numba
+import pytest
 
 import skae
+
+_STARTING = threading.Lock()
 
 
 def forks():
     """Return what starts processes as forks of one that has imported the package."""
     context = multiprocessing.get_context("forkserver")
     names = "distributed", "generative", "images", "plotting"
-    context.set_forkserver_preload(["distributed", *[f"skae.{name}" for name in names]])
+    context.set_forkserver_preload(
+        ["distributed", *[f"skae.{name}" for name in names], "preloaded"]
+    )
+    with _STARTING, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        forkserver.ensure_running()
     return context
 
 
@@ -42,12 +58,52 @@ def kill_fit_when(path, model, *data):
 
 
 def copy_kernels(folder):
-    """Write a package ``skae`` of kernels alone to ``folder``, without machine code; without scikit-learn it begins soon."""
+    """Write a package ``skae`` of kernels alone to ``folder``, without machine code."""
     source, package = Path(skae.__file__).parent, folder / "skae"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(source / "_kernels", package / "_kernels", ignore=ignored)
     shutil.copy(source / "_version.py", package)
     (package / "__init__.py").touch()
+
+
+class Said(NamedTuple):
+    """What code has printed; ``stderr`` ends with the traceback of its exception."""
+
+    stdout: str
+    stderr: str
+
+
+def run_kernels(code, folder, cache, environment=(), prepare=None):
+    """Run ``code`` in another process, with kernels of ``copy_kernels`` and their machine code in ``cache``.
+
+    ``prepare`` is called in that process first.
+    """
+    pipe, its_end = multiprocessing.Pipe(duplex=False)
+    arguments = textwrap.dedent(code), str(folder), str(cache), dict(environment), prepare, its_end
+    running = process(_run_kernels, *arguments)
+    its_end.close()
+    assert pipe.poll(100)
+    said = Said(*pipe.recv())
+    running.join()
+    return said
+
+
+def _run_kernels(code, folder, cache, environment, prepare, pipe):
+    if prepare is not None:
+        prepare()
+    os.environ.update(environment, NUMBA_CACHE_DIR=cache)
+    numba.config.reload_config()
+    # The kernels are imported anew, from the folder.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "skae"]:
+        del sys.modules[name]
+    sys.path.insert(0, folder)
+    out, errors = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(errors):
+        try:
+            exec(code, {})
+        except Exception:
+            traceback.print_exc()
+    pipe.send((out.getvalue(), errors.getvalue()))
 
 
 IMPORT = """

@@ -16,7 +16,7 @@ import scipy.sparse
 import small_models
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from numba.core.registry import CPUDispatcher
-from processes import copy_kernels, facts_of_an_import
+from processes import copy_kernels, facts_of_an_import, run_kernels
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -440,13 +440,6 @@ def _run(code, folder=None, **environment):
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
-def _run_kernels(code, folder, **environment):
-    """Run code that needs kernels alone, with those in ``folder`` and its machine code."""
-    return _run(
-        code, folder, PYTHONPATH=str(folder), NUMBA_CACHE_DIR=str(folder / "cache"), **environment
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_fits_after_a_fork():
@@ -501,7 +494,7 @@ COLD = """
 def test_many_processes_compile_at_once(tmp_path):
     copy_kernels(tmp_path)
     with ThreadPoolExecutor(4) as pool:
-        runs = list(pool.map(lambda _: _run_kernels(COLD, tmp_path), range(4)))
+        runs = list(pool.map(lambda _: run_kernels(COLD, tmp_path, tmp_path / "cache"), range(4)))
     assert [each.stdout.strip() for each in runs] == ["0.6225"] * 4, runs
 
 
@@ -519,14 +512,14 @@ CALLS = """
 @pytest.mark.slow
 def test_the_process_that_compiles_has_the_bits_of_those_that_load(tmp_path):
     copy_kernels(tmp_path)
-    first, second = (_run_kernels(CALLS, tmp_path).stdout for _ in range(2))
+    first, second = (run_kernels(CALLS, tmp_path, tmp_path / "cache").stdout for _ in range(2))
     assert first == second != ""
 
 
 @pytest.mark.slow
 def test_machine_code_is_not_kept_where_that_is_switched_off(tmp_path):
     copy_kernels(tmp_path)
-    result = _run_kernels(COLD, tmp_path, SKAE_NUMBA_CACHE="0")
+    result = run_kernels(COLD, tmp_path, tmp_path / "cache", {"SKAE_NUMBA_CACHE": "0"})
     assert result.stdout.strip() == "0.6225", result.stderr
     assert not list(tmp_path.rglob("*.nb?"))
 

@@ -221,8 +221,9 @@ LETTERS = np.array([*"abcdefghij"], dtype=object)[y]
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_target_of_fine_tuning_chooses_the_predictor(target, predictor):
-    stack = StackedAE([8], fine_tune="supervised", max_iter=1, random_state=0).fit(X, target)
-    alone = predictor([8], max_iter=1, random_state=0).fit(X, target)
+    layers = [("low", ContractiveAE(8, max_iter=1, random_state=0))]
+    stack = StackedAE(layers, fine_tune="supervised", max_iter=1, random_state=0).fit(X, target)
+    alone = predictor(layers, max_iter=1, random_state=0).fit(X, target)
     assert type(stack.predictor_) is predictor
     if predictor is StackedAEClassifier:
         np.testing.assert_array_equal(stack.classes_, alone.classes_)

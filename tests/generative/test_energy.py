@@ -1,6 +1,7 @@
 """EnergyAE against finite differences, and against the known density of mixtures."""
 
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -116,15 +117,20 @@ def test_score_of_a_denoising_autoencoder(mixture):
     assert np.linalg.norm(error) < 0.1 * np.linalg.norm(score)
 
 
+@cache
+def _fitted_to_the_line(dtype, noise):
+    # Few rows between the modes tell how much each of them weighs: the same rows in any order of the tests.
+    X = LINE.draw(20_000, np.random.default_rng(0)).astype(dtype)
+    return X, EnergyAE(10, noise=noise, **OPTIONS).fit(X)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "method, dtype", [("hmc", np.float64), ("hmc", np.float32), ("langevin", np.float64)]
 )
 def test_samples_have_the_moments(method, dtype):
     noise = 0.5
-    # Few rows between the modes tell how much each of them weighs: the same rows in any order of the tests.
-    X = LINE.draw(20_000, np.random.default_rng(0)).astype(dtype)
-    model = EnergyAE(10, noise=noise, **OPTIONS).fit(X)
+    X, model = _fitted_to_the_line(dtype, noise)
     step = {"hmc": None, "langevin": 0.02}[method]
     samples = model.sample(
         method=method, start=X[:2000], n_steps=50, step_size=step, random_state=0
