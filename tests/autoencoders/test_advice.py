@@ -74,7 +74,7 @@ def test_blank_rows_that_come_first_are_no_reason_to_warn(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("data", [DIGITS, IRIS], ids=["digits", "iris"])
 def test_codes_that_a_huge_contraction_holds_still_are_told(data):
-    options = {"batch_size": 20, "max_iter": 60, "random_state": 0}
+    options = {"batch_size": 20, "max_iter": 60, "learning_rate_init": 0.02, "random_state": 0}
     with pytest.warns(UserWarning, match=r"100% of the codes of ContractiveAE are constant.*Lower"):
         model = ContractiveAE(100, contraction=1e5, **options).fit(data)
     codes = model.transform(data)

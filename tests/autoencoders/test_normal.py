@@ -9,7 +9,7 @@ from sklearn.impute import IterativeImputer
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoEncoder, DenoisingAE, Imputer
-from skae.autoencoders import _normal
+from skae.autoencoders import _imputation
 from skae.autoencoders._imputation import JointNormal, fitted_normal, imputation_of
 
 RNG = np.random.default_rng(0)
@@ -49,8 +49,8 @@ def test_em_reaches_the_maximum_of_the_likelihood(monkeypatch):
     variance = table[:, 0].var()
     expected = [[variance, slope * variance]]
     expected.append([slope * variance, slope**2 * variance + np.mean(residuals**2)])
-    monkeypatch.setattr(_normal, "_N_STEPS", 500)
-    monkeypatch.setattr(_normal, "_RIDGE", 1e-12)
+    monkeypatch.setattr(_imputation, "_N_STEPS", 500)
+    monkeypatch.setattr(_imputation, "_RIDGE", 1e-12)
     normal = fitted_normal(table)
     np.testing.assert_allclose(np.linalg.inv(normal.precision), expected, rtol=1e-6)
     np.testing.assert_allclose(normal.center[1], intercept + slope * table[:, 0].mean(), rtol=1e-6)
