@@ -6,7 +6,7 @@ import numpy as np
 
 from ._jit import kernel
 from .integers import LARGEST_NORM, TILE_ROWS, integer_products, round_row
-from .top_k import keep, lower_bound, maxima, n_maxima, padded, places_of
+from .top_k import biased_maxima, keep, lower_bound, n_maxima, padded, places_of
 
 BLOCK = 8 * TILE_ROWS  # rows whose products of integers stay in the cache
 
@@ -24,15 +24,9 @@ def rounded_products(x, integers, step, pairs, sums, scales):
 
 @kernel
 def _error(x):
-    """Return the largest error of a sum, of which the rounding to integers and of floating-point products is part."""
+    """Return the largest error of ``sums``: that of rounding to integers, and that of floating-point products."""
     norm, size = LARGEST_NORM + 1.0, x.shape[1]
     return x.dtype.type(1.02 * norm * math.sqrt(size) + np.finfo(x.dtype).eps * size * norm * norm)
-
-
-@kernel
-def _fill_approximate(scale, sums, bias, out):
-    for j in range(out.size):
-        out[j] = scale * out.dtype.type(sums[j]) + bias[j]
 
 
 @kernel
@@ -60,41 +54,40 @@ def exact_top_k(x, weights, bias, sums, scales, k, most, columns, values, counts
 
     counts_i <- the number of entries, or -1 if more than ``most`` would have to be computed.
     """
-    n, error = bias.size, _error(x)
-    zeros, row, largest = (
-        np.zeros(n, x.dtype),
-        np.empty(n, x.dtype),
-        np.empty(n_maxima(n, k), x.dtype),
-    )
+    n, error, zero = bias.size, _error(x), x.dtype.type(0)
+    row, zeros = np.empty(n, x.dtype), np.zeros(n, x.dtype)
+    largest = np.empty(n_maxima(n, k), x.dtype)
     mask, places = padded(n)
     scratch, found = np.empty(n, x.dtype), np.empty(most, x.dtype)
     for i in range(x.shape[0]):
-        _fill_approximate(scales[i], sums[i], bias, row)
-        maxima(row, largest)
+        scale, products = scales[i], sums[i]
+        margin = error * scale
+        for j in range(n):
+            row[j] = scale * x.dtype.type(products[j])
+        biased_maxima(row, bias, largest)
         # k entries are at least the bound less a margin, which entries below the bound less two cannot be.
-        margin = error * scales[i]
         limit = max(lower_bound(largest, k) - margin - margin, -margin)
         for j in range(n):
-            mask[j] = row[j] >= limit
+            mask[j] = row[j] + bias[j] >= limit
         count = places_of(mask, places)
         if count > most:
             counts[i] = -1
             continue
         count = _fill_exact(x[i], weights, bias, zeros, count, places, found)
-        counts[i] = keep(k, zeros[0], count, found, places, scratch, columns[i], values[i])
+        counts[i] = keep(k, zero, count, found, places, scratch, columns[i], values[i])
 
 
 @kernel
 def exact_above(x, weights, bias, sums, scales, limits, most, columns, values, counts):
     """Find the entries of each row of A above ``limits``, one for each column, as ``exact_top_k`` does."""
     n, error = bias.size, _error(x)
-    row, found = np.empty(n, x.dtype), np.empty(most, x.dtype)
+    found = np.empty(most, x.dtype)
     mask, places = padded(n)
     for i in range(x.shape[0]):
-        _fill_approximate(scales[i], sums[i], bias, row)
-        margin = error * scales[i]
+        scale, products = scales[i], sums[i]
+        margin = error * scale
         for j in range(n):
-            mask[j] = row[j] + margin >= limits[j]
+            mask[j] = scale * x.dtype.type(products[j]) + bias[j] + margin >= limits[j]
         count = places_of(mask, places)
         if count > most:
             counts[i] = -1

@@ -48,18 +48,6 @@ def biased_maxima(row, bias, out):
 
 
 @kernel
-def maxima(row, out):
-    """The same for row instead of ``row + bias``."""
-    m = out.size
-    for j in range(m):
-        out[j] = row[j]
-    for start in range(m, row.size, m):
-        part = row[start : start + m]
-        for j in range(part.size):
-            out[j] = part[j] if part[j] > out[j] else out[j]
-
-
-@kernel
 def n_maxima(size, k):
     """Return the number of groups of entries whose maxima give ``lower_bound``."""
     return min(size, max(_GROUPS * k, 64))

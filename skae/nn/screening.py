@@ -22,7 +22,7 @@ _MOST = 8  # it is not if more than one in so many features of a sample have to 
 
 
 def screening(layer, n_samples):
-    """Return the ``Screening`` of a layer for ``n_samples`` samples, or None if products of numbers are faster."""
+    """Return the ``Screening`` of a layer for ``n_samples`` samples, or None if floating-point products are faster."""
     weights = layer.weights
     if not is_numpy(weights) or min(n_samples, len(weights)) < _MANY or not has_pair_products():
         return None
@@ -42,7 +42,7 @@ class Screening:
     integers : ndarray of int32
         Pairs of integers, as ``integer_products`` takes them.
     step : float
-        What 1 stands for.
+        Value of an integer of 1.
     """
 
     layer: Any
@@ -50,7 +50,7 @@ class Screening:
     step: float
 
     def codes(self, inputs):
-        """Return the codes of ``inputs``, or None if so many would have to be computed that all are sooner."""
+        """Return the codes of ``inputs``, or None if so many have to be computed that computing all is faster."""
         return self.layer.activation.select_screened(self, inputs)
 
     def top_k(self, inputs, k):
@@ -102,7 +102,7 @@ class _Products:
 
 
 def _rounded(weights, largest):
-    """Return the weights in pairs of integers, and what an integer of 1 stands for."""
+    """Return the weights in pairs of integers, and the value of an integer of 1."""
     n, n_inputs = weights.shape
     norm = np.linalg.norm(weights / largest, axis=1).max()
     factor = largest_factor(float(norm), n_inputs) / largest
