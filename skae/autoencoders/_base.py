@@ -34,6 +34,7 @@ from .._typing import (
 )
 from ..nn.activations import ACTIVATIONS, Activation
 from ..nn.losses import LOSSES
+from ..nn.network import turn_off_units
 from ._imputation import imputation_of, plain_imputation, rows_to_learn_from
 
 
@@ -71,6 +72,9 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         "loss": [StrOptions({"auto", *LOSSES}), list],
     }
 
+    _begins_off = (
+        False  # whether sigmoids of a single layer are off at most rows before the first step
+    )
     _cure_of_constant_codes = CURE_OF_CONSTANT_CODES
     _imputation = None  # for ``impute``
     _learned_afterwards = ("_imputation",)
@@ -233,7 +237,10 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     def _first_state(self, network, rows, sample_weight):
         """Return the state before the first step on scaled rows, in which outputs are the columns' means."""
-        return self._initial_state(network, rows.dtype, output_bias=self._units.base_logits)
+        state = self._initial_state(network, rows.dtype, output_bias=self._units.base_logits)
+        if self._begins_off and network.is_shallow:
+            turn_off_units(network, state.params, self._units.means, self._units.deviations)
+        return state
 
     def layer_weights(self):
         """Return encoder weights, encoder bias, decoder weights and decoder bias of each layer.

@@ -12,7 +12,7 @@ from .._estimators.parameters import estimator, resolved
 from .._estimators.units import SigmoidCode
 from ..nn.activations import make_activation
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
-from ..nn.network import expected_squared_jacobian, turn_off_units
+from ..nn.network import expected_squared_jacobian
 from ..nn.objective import Objective
 from ..nn.penalties import Contraction, Curvature, weight_decays
 from ._base import BaseAutoEncoder
@@ -273,13 +273,10 @@ class ContractiveAE(BaseAutoEncoder):
         suits = activation == "sigmoid" and self.contracted == "code"
         return SigmoidCode(width) if suits else None
 
-    def _first_state(self, network, rows, sample_weight):
-        """Return the state before the first step, in which units are off at most rows."""
-        state = super()._first_state(network, rows, sample_weight)
-        suits = self.activation == "sigmoid" and self.contracted == "code"
-        if suits and self.standardize and network.is_shallow:
-            turn_off_units(network, state.params, self._units.means, self._units.deviations)
-        return state
+    @property
+    def _begins_off(self):
+        begins_off = self.activation == "sigmoid" and self.standardize is not False
+        return begins_off and self.contracted == "code"
 
     def _contraction(self, network, units):
         strength = self._strength(network, units, vars(self))

@@ -25,6 +25,9 @@ class DenoisingAE(BaseAutoEncoder):
     Minimizes the mean over samples of ``loss(x, r(x~))``, summed over features, where x~ is a new
     corruption of x at each step. Codes and scores are those of the clean x.
 
+    Without hidden layers, sigmoids begin with biases that turn them off at most rows, as in
+    :class:`~skae.ContractiveAE`.
+
     Parameters
     ----------
     n_components : int, default=500
@@ -197,6 +200,10 @@ class DenoisingAE(BaseAutoEncoder):
             emphasis=self._emphasis(corruption),
             penalties=weight_decays(self.weight_decay),
         )
+
+    @property
+    def _begins_off(self):
+        return self.activation == "sigmoid" and self.standardize is not False
 
     def _auto_step_size(self):
         units = vars(self).get("_units")

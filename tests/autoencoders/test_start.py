@@ -143,28 +143,30 @@ def test_contraction_weighs_what_it_says_at_the_start():
     assert 0.07 < share < 0.11
 
 
+@pytest.mark.parametrize("Model", [ContractiveAE, DenoisingAE])
 @pytest.mark.parametrize("n_units, amount", [(40, 2), (20, 2), (5, 0.5)])
-def test_units_are_off_at_most_rows_of_standardized_columns(n_units, amount):
+def test_units_are_off_at_most_rows_of_standardized_columns(Model, n_units, amount):
     rows = np.random.default_rng(2).gamma(1.0, np.arange(1, 21), (5000, 20))
-    model = ContractiveAE(n_units, **STILL).fit(rows)
+    model = Model(n_units, **STILL).fit(rows)
     logits = logit(model.transform(rows))
     ratios = logits.mean(axis=0) / logits.std(axis=0)
     np.testing.assert_allclose(ratios, -amount, rtol=0.1)
     unchanged = [
-        ContractiveAE(n_units, standardize=False, **STILL),
-        ContractiveAE(n_units, hidden_layer_sizes=30, **STILL),
+        Model(n_units, standardize=False, **STILL),
+        Model(n_units, hidden_layer_sizes=30, **STILL),
+        Model(n_units, activation="tanh", **STILL),
         ContractiveAE(n_units, contracted="reconstruction", tied_weights=False, **STILL),
-        ContractiveAE(n_units, activation="tanh", **STILL),
     ]
     for other in unchanged:
         assert (other.fit(rows).model_.params.encoder_biases[0] == 0).all()
 
 
 @pytest.mark.slow
-def test_linear_classifiers_of_codes_follow_a_sphere():
+@pytest.mark.parametrize("Model", [ContractiveAE, DenoisingAE])
+def test_linear_classifiers_of_codes_follow_a_sphere(Model):
     X = np.random.default_rng(0).standard_normal((900, 8))
     y = (X**2).sum(axis=1) > 7.34  # the median
-    codes = ContractiveAE(200, random_state=0).fit(X[:600]).transform(X)
+    codes = Model(200, random_state=0).fit(X[:600]).transform(X)
     linear = LogisticRegression(max_iter=2000).fit(codes[:600], y[:600])
     assert linear.score(codes[600:], y[600:]) > 0.9
 

@@ -52,9 +52,9 @@ MODELS = {
     "plain": AutoEncoder(5, **FAST),  # with fewer units than columns, another variance suits them
     "untied": AutoEncoder(4, tied_weights=False, activation="tanh", **FAST),
     "deep": AutoEncoder(3, hidden_layer_sizes=(6,), activation="softplus", **FAST),
-    # Other than one sigmoid layer: no variance of the columns but 1 suits it.
+    # Other than one sigmoid layer: no variance of the columns but 1 suits it, and its units do not begin off.
     "contractive": ContractiveAE(4, activation="tanh", contraction=0.1, **FAST),
-    "noisy": DenoisingAE(4, corruption="gaussian", **FAST),
+    "noisy": DenoisingAE(4, activation="tanh", corruption="gaussian", **FAST),
     "energy": EnergyAE(4, **FAST),
     "machine": RBM(4, **FAST),
     "stack": StackedAE([("low", LOW), ("high", HIGH)], random_state=0),
