@@ -10,7 +10,7 @@ import numpy as np
 
 from .._arrays.contraction import add_scaled_rows
 from .._arrays.namespace import empty, zeros_like
-from .._arrays.products import multiplier
+from .._arrays.products import few_terms, multiplier
 from .._threads import ELEMENT, LEAST_SHARED, share_matrix
 from .._workers import local
 from .activations import ALL, Activation, Derivatives
@@ -237,8 +237,12 @@ def add_up(multiply, rows, weights, row_scales, terms, out, units):
 
     This is the gradient of ``weights``. ``rows`` are ``WeightRows``; ``multiply`` is the matrix product.
     """
-    multiply(rows.upper[:, units].T, rows.lower, out[units, ...])
-    for scales in row_scales:
-        add_scaled_rows(scales[units], weights[units, ...], out[units, ...])
+    factors = rows.upper[:, units].T, rows.lower, out[units, ...]
+    if multiply is few_terms and row_scales:
+        few_terms(*factors, sum(row_scales)[units], weights[units, ...])
+    else:
+        multiply(*factors)
+        for scales in row_scales:
+            add_scaled_rows(scales[units], weights[units, ...], out[units, ...])
     for term in terms:
         out[units, ...] += term[units, ...]

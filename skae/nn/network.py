@@ -174,7 +174,8 @@ class Network:
         rows = trace.weight_rows[number].take(-trace.n_samples)
         weights = params.decoder_weights[number]
         row_scales, terms = record.row_scales, record.weight_terms
-        add = partial(add_up, multiplier(out), rows, weights, row_scales, terms, out)
+        multiply = multiplier(out, rows.lower.shape[0])
+        add = partial(add_up, multiply, rows, weights, row_scales, terms, out)
         share(add, out.shape[0], size(rows.lower))
 
     def _encoder_gradients(self, number, layer, above, trace, grad):
@@ -190,7 +191,8 @@ class Network:
             row_scales = [*row_scales, *mirrored.row_scales]
             terms = [*terms, *mirrored.weight_terms]
         n_upper, cost, multiply = out.shape[0], size(rows.lower), multiplier(record.delta)
-        add = partial(add_up, multiplier(out), rows, layer.weights, row_scales, terms, out)
+        multiply_rows = multiplier(out, rows.lower.shape[0])
+        add = partial(add_up, multiply_rows, rows, layer.weights, row_scales, terms, out)
 
         def take_down_and_add(units):
             layer.backward_part(record, above, extra, d_bias, multiply, units=units)
