@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from .._kernels.thin import has_wide_registers, products, row_products, scaled_sums
+from .._kernels.thin import add_sums, has_wide_registers, products, row_products
 from .namespace import dtype_name, namespace
 
 _FEW = 64  # rows of a product, or terms of its sums
@@ -79,9 +79,9 @@ def multiplier(out, n_terms=None):
     return _reduced_numpy if isinstance(out, np.ndarray) else _reduced
 
 
-def few_terms(a, b, out, factors=None, start=None):
-    """out_i <- (a b)_i + factors_i start_i, for float32 arrays; None is 0."""
-    scaled_sums(out.dtype.type(1), a, b, factors, start, out)
+def few_terms(a, b, out, factors=None, weights=None, scale=None):
+    """out_i <- out_i + scale ((a b)_i + factors_i weights_i), or without ``scale`` out_i <- (a b)_i + factors_i weights_i."""
+    add_sums(a, b, factors, weights, scale, out)
 
 
 def _few_rows(a, b, out):

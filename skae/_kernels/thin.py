@@ -17,7 +17,7 @@ _CACHED = 2**17  # numbers of a matrix that stay in the cache for all rows of th
 
 _FLOAT, _INT32 = ir.FloatType(), ir.IntType(32)
 _VECTOR, _INTEGERS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT32, LANES)
-_ZEROS, _ONES = (ir.Constant(_VECTOR, [value] * LANES) for value in (0.0, 1.0))
+_ZEROS = ir.Constant(_VECTOR, None)
 _LEAST = float(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)  # as in zero_if_tiny
 
 
@@ -43,23 +43,23 @@ def products(a, b, out):
     out[:] = 0
     for first in range(0, b.shape[0], n_terms):
         terms = slice(first, first + n_terms)
-        scaled_sums(out.dtype.type(1), a[:, terms], b[terms], None, out, out)
+        add_sums(a[:, terms], b[terms], None, None, out.dtype.type(1), out)
 
 
 @kernel
-def scaled_sums(scale, a, b, factors, start, out):
-    """out_i <- scale (a b)_i + factors_i start_i, for contiguous rows of ``b``, ``start`` and ``out``.
+def add_sums(a, b, factors, weights, scale, out):
+    """Add ``scale`` times the rows (a b)_i + factors_i weights_i to ``out``, or replace it if ``scale`` is None.
 
-    Without ``factors`` these are 1, and without ``start`` 0; ``start`` may be ``out``. Tiny numbers become 0, as after
-    other steps of a solver.
+    Rows of ``b``, ``weights`` and ``out`` are contiguous. ``weights`` may be ``out``; without ``factors``, they are not
+    used. Tiny numbers become 0, as after other steps of a solver.
     """
     n_columns, width = out.shape[1], N_VECTORS * LANES
     whole = n_columns - n_columns % width
     for i in range(0, out.shape[0], N_ROWS):
         for k in range(0, whole, width):
-            _fill_sums(scale, a, b, factors, start, out, i, k, N_VECTORS)
+            _fill_sums(a, b, factors, weights, scale, out, i, k, N_VECTORS)
         for k in range(whole, n_columns, LANES):
-            _fill_sums(scale, a, b, factors, start, out, i, k, 1)
+            _fill_sums(a, b, factors, weights, scale, out, i, k, 1)
 
 
 @intrinsic
@@ -88,9 +88,9 @@ def _fill_products(typing_context, a, b, out, i, j):
 
 
 @intrinsic(prefer_literal=True)
-def _fill_sums(typing_context, scale, a, b, factors, start, out, i, k, n_vectors):
+def _fill_sums(typing_context, a, b, factors, weights, scale, out, i, k, n_vectors):
     """Fill a tile of ``out`` from row i and column k, or one vector of its rows, which may exceed them."""
-    signature = types.void(scale, a, b, factors, start, out, i, k, n_vectors)
+    signature = types.void(a, b, factors, weights, scale, out, i, k, n_vectors)
 
     def generate(context, builder, signature, arguments):
         write = _Writer(context, builder, signature.args, arguments)
@@ -98,18 +98,21 @@ def _fill_sums(typing_context, scale, a, b, factors, start, out, i, k, n_vectors
         mask = write.mask(5, k) if n_vectors.literal_value == 1 else None
         columns = [write.plus(k, LANES * number) for number in range(n_vectors.literal_value)]
         sums = [[write.variable() for _ in columns] for _ in rows]
-        with cgutils.for_range(builder, write.length(1, 1)) as loop:
-            others = [write.load(2, loop.index, column, mask) for column in columns]
+        with cgutils.for_range(builder, write.length(0, 1)) as loop:
+            others = [write.load(1, loop.index, column, mask) for column in columns]
             for row, own in zip(rows, sums):
-                write.add_products(own, write.everywhere(1, row, loop.index), others)
-        scale = write.copies(arguments[0])
-        totals = [[builder.fmul(scale, builder.load(each)) for each in own] for own in sums]
-        if start != types.none:
-            for row, own in zip(rows, totals):
-                factor = _ONES if factors == types.none else write.everywhere(3, row)
-                others = [write.load(4, row, column, mask) for column in columns]
+                write.add_products(own, write.everywhere(0, row, loop.index), others)
+        totals = [[builder.load(each) for each in own] for own in sums]
+        for row, own in zip(rows, totals):
+            if factors != types.none:
+                factor = write.everywhere(2, row)
+                others = [write.load(3, row, column, mask) for column in columns]
                 own[:] = [write.product_sum(factor, *each) for each in zip(others, own)]
-        # After all loads, since the last rows may be one row and ``start`` may be ``out``.
+            if scale != types.none:
+                factor = write.copies(arguments[4])
+                others = [write.load(5, row, column, mask) for column in columns]
+                own[:] = [write.product_sum(factor, *each) for each in zip(own, others)]
+        # After all loads, since several of the last rows may be the same one.
         for row, own in zip(rows, totals):
             for column, total in zip(columns, own):
                 write.store(write.zero_if_tiny(total), 5, row, column, mask)

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays.contraction import add_scaled_rows
-from .._arrays.namespace import empty, zeros_like
+from .._arrays.namespace import empty, size, zeros_like
 from .._arrays.products import few_terms, multiplier
-from .._threads import ELEMENT, LEAST_SHARED, share_matrix
+from .._arrays.updates import descend
+from .._threads import ELEMENT, LEAST_SHARED, share, share_matrix
 from .._workers import local
 from .activations import ALL, Activation, Derivatives
 
@@ -232,17 +233,56 @@ class WeightRows:
         return WeightRows(self.upper[rows, ...], self.lower[rows, ...])
 
 
-def add_up(multiply, rows, weights, row_scales, terms, out, units):
-    """out <- upper' lower + each of ``row_scales`` times the rows of ``weights`` + ``terms``, for some units.
+@dataclass(slots=True, eq=False)
+class WeightGradient:
+    """The gradient ``upper' lower`` + each of ``row_scales`` times the rows of ``weights`` + ``terms``, as its parts.
 
-    This is the gradient of ``weights``. ``rows`` are ``WeightRows``; ``multiply`` is the matrix product.
+    Parameters
+    ----------
+    rows : WeightRows
+    weights, out : ndarray of shape (n_upper, n_lower)
+        The weights, and memory for the gradient.
+    row_scales, terms : list
+        See :class:`LayerRecord`.
     """
-    factors = rows.upper[:, units].T, rows.lower, out[units, ...]
-    if multiply is few_terms and row_scales:
-        few_terms(*factors, sum(row_scales)[units], weights[units, ...])
-    else:
-        multiply(*factors)
-        for scales in row_scales:
-            add_scaled_rows(scales[units], weights[units, ...], out[units, ...])
-    for term in terms:
-        out[units, ...] += term[units, ...]
+
+    rows: WeightRows
+    weights: np.ndarray
+    out: np.ndarray
+    row_scales: list
+    terms: list
+
+    def add_up(self, multiply, units):
+        """Fill ``out`` for some units; ``multiply`` is the matrix product."""
+        upper, out = self.rows.upper[:, units].T, self.out[units, ...]
+        if multiply is few_terms and self.row_scales:
+            few_terms(upper, self.rows.lower, out, *self._scaled_rows(units))
+        else:
+            multiply(upper, self.rows.lower, out)
+            for scales in self.row_scales:
+                add_scaled_rows(scales[units], self.weights[units, ...], out)
+        for term in self.terms:
+            out += term[units, ...]
+
+    def descend(self, rate):
+        """Subtract the gradient times ``rate`` from the weights, in one pass over them if there are few rows."""
+        multiply = multiplier(self.out, self.rows.lower.shape[0])
+
+        def work(units):
+            weights = self.weights[units]
+            if multiply is few_terms:
+                factors = self._scaled_rows(units)
+                few_terms(self.rows.upper[:, units].T, self.rows.lower, weights, *factors, -rate)
+                for term in self.terms:
+                    weights -= rate * term[units]
+            else:
+                self.add_up(multiply, units)
+                descend(weights.reshape(-1), self.out[units].reshape(-1), rate)
+
+        share(work, len(self.weights), size(self.rows.lower))
+
+    def _scaled_rows(self, units):
+        """Return the sum of ``row_scales``, and the weights, of some units; or None twice."""
+        if not self.row_scales:
+            return None, None
+        return sum(self.row_scales)[units], self.weights[units, ...]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skae._kernels.thin import LANES, N_ROWS, N_VECTORS, products, row_products, scaled_sums
+from skae._kernels.thin import LANES, N_ROWS, N_VECTORS, add_sums, products, row_products
 
 # Rows, columns and terms, of which some fill tiles and some do not.
 SHAPES = [
@@ -47,42 +47,41 @@ def test_row_products(shape):
     _check(frame, out, a.astype(float) @ b.T)
 
 
-@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("scale", [None, np.float32(-0.5)])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_scaled_sums(shape, in_place):
+def test_sums(shape, scale, own):
     n_rows, n_columns, n_terms = shape
     (_, a), (_, b) = _framed((n_terms, n_rows)), _framed((n_terms, n_columns), 1)
     frame, out = _framed((n_rows, n_columns), 2)
-    start = out if in_place else _framed((n_rows, n_columns), 3)[1]
+    weights = out if own else _framed((n_rows, n_columns), 3)[1]
     factors = np.linspace(-1, 1, n_rows, dtype=np.float32)
-    expected = -0.5 * a.astype(float).T @ b + factors[:, np.newaxis] * start
-    scaled_sums(np.float32(-0.5), a.T, b, factors, start, out)
+    expected = a.astype(float).T @ b + factors[:, np.newaxis] * weights
+    if scale is not None:
+        expected = out + scale * expected
+    add_sums(a.T, b, factors, weights, scale, out)
     _check(frame, out, expected)
 
 
-def test_sums_from_zero():
+@pytest.mark.parametrize("scale", [None, np.float32(2)])
+def test_sums_of_products_alone(scale):
     (_, a), (_, b) = _framed((7, 3)), _framed((3, 90), 1)
     frame, out = _framed((7, 90), 2)
-    scaled_sums(np.float32(2), a, b, None, None, out)
-    _check(frame, out, 2 * a.astype(float) @ b)
+    expected = a.astype(float) @ b if scale is None else out + 2 * a.astype(float) @ b
+    add_sums(a, b, None, None, scale, out)
+    _check(frame, out, expected)
 
 
 def test_values_that_are_not_finite_stay():
-    a, b, out = (
-        np.ones((6, 2), np.float32),
-        np.ones((2, 70), np.float32),
-        np.ones((6, 70), np.float32),
-    )
+    a, b, out = (np.ones(shape, np.float32) for shape in ((6, 2), (2, 70), (6, 70)))
     b[0, 3], b[1, 66] = np.nan, np.inf
-    scaled_sums(np.float32(1), a, b, None, None, out)
+    add_sums(a, b, None, None, None, out)
     np.testing.assert_array_equal(out, a @ b)
 
 
 def test_tiny_numbers_become_0():
     ones, out = np.ones((6, 1), np.float32), np.ones((6, 70), np.float32)
     b = np.full((1, 70), 1e-33, np.float32)
-    b[0, 1] = 1e-30
-    scaled_sums(np.float32(-1), ones, b, None, None, out)
-    expected = np.zeros((6, 70), np.float32)
-    expected[:, 1] = -np.float32(1e-30)
-    np.testing.assert_array_equal(out, expected)
+    b[0, 1] = -1e-30
+    add_sums(ones, b, None, None, None, out)
+    np.testing.assert_array_equal(out, np.where(b < -1e-31, b, 0) * ones)
