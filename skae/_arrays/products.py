@@ -80,7 +80,10 @@ def multiplier(out, n_terms=None):
 
 
 def few_terms(a, b, out, factors=None, weights=None, scale=None):
-    """out_i <- out_i + scale ((a b)_i + factors_i weights_i), or without ``scale`` out_i <- (a b)_i + factors_i weights_i."""
+    """out_i <- (a b)_i + factors_i weights_i; with ``scale``, that times ``scale`` is added to ``out``.
+
+    ``factors`` may be None for 0, and ``weights`` None for ``out``.
+    """
     add_sums(a, b, factors, weights, scale, out)
 
 

@@ -50,8 +50,8 @@ def products(a, b, out):
 def add_sums(a, b, factors, weights, scale, out):
     """Add ``scale`` times the rows (a b)_i + factors_i weights_i to ``out``, or replace it if ``scale`` is None.
 
-    Rows of ``b``, ``weights`` and ``out`` are contiguous. ``weights`` may be ``out``; without ``factors``, they are not
-    used. Tiny numbers become 0, as after other steps of a solver.
+    Rows of ``b``, ``weights`` and ``out`` are contiguous. ``factors`` may be None for 0, and ``weights`` None for
+    ``out``. Tiny numbers become 0, as after other steps of a solver.
     """
     n_columns, width = out.shape[1], N_VECTORS * LANES
     whole = n_columns - n_columns % width
@@ -104,14 +104,15 @@ def _fill_sums(typing_context, a, b, factors, weights, scale, out, i, k, n_vecto
                 write.add_products(own, write.everywhere(0, row, loop.index), others)
         totals = [[builder.load(each) for each in own] for own in sums]
         for row, own in zip(rows, totals):
+            before = [write.load(5, row, column, mask) for column in columns]
             if factors != types.none:
-                factor = write.everywhere(2, row)
-                others = [write.load(3, row, column, mask) for column in columns]
+                factor, others = write.everywhere(2, row), before
+                if weights != types.none:
+                    others = [write.load(3, row, column, mask) for column in columns]
                 own[:] = [write.product_sum(factor, *each) for each in zip(others, own)]
             if scale != types.none:
                 factor = write.copies(arguments[4])
-                others = [write.load(5, row, column, mask) for column in columns]
-                own[:] = [write.product_sum(factor, *each) for each in zip(own, others)]
+                own[:] = [write.product_sum(factor, *each) for each in zip(own, before)]
         # After all loads, since several of the last rows may be the same one.
         for row, own in zip(rows, totals):
             for column, total in zip(columns, own):

@@ -254,25 +254,28 @@ class WeightGradient:
 
     def add_up(self, multiply, units):
         """Fill ``out`` for some units; ``multiply`` is the matrix product."""
-        upper, out = self.rows.upper[:, units].T, self.out[units, ...]
+        upper, out, weights = self.rows.upper[:, units].T, self.out[units, ...], self.weights
         if multiply is few_terms and self.row_scales:
-            few_terms(upper, self.rows.lower, out, *self._scaled_rows(units))
+            scales = sum(self.row_scales)[units]
+            few_terms(upper, self.rows.lower, out, scales, weights[units, ...])
         else:
             multiply(upper, self.rows.lower, out)
             for scales in self.row_scales:
-                add_scaled_rows(scales[units], self.weights[units, ...], out)
+                add_scaled_rows(scales[units], weights[units, ...], out)
         for term in self.terms:
             out += term[units, ...]
 
     def descend(self, rate):
         """Subtract the gradient times ``rate`` from the weights, in one pass over them if there are few rows."""
         multiply = multiplier(self.out, self.rows.lower.shape[0])
+        scales = sum(self.row_scales) if self.row_scales else None
 
         def work(units):
             weights = self.weights[units]
             if multiply is few_terms:
-                factors = self._scaled_rows(units)
-                few_terms(self.rows.upper[:, units].T, self.rows.lower, weights, *factors, -rate)
+                upper = self.rows.upper[:, units].T
+                factors = None if scales is None else scales[units]
+                few_terms(upper, self.rows.lower, weights, factors, scale=-rate)
                 for term in self.terms:
                     weights -= rate * term[units]
             else:
@@ -280,9 +283,3 @@ class WeightGradient:
                 descend(weights.reshape(-1), self.out[units].reshape(-1), rate)
 
         share(work, len(self.weights), size(self.rows.lower))
-
-    def _scaled_rows(self, units):
-        """Return the sum of ``row_scales``, and the weights, of some units; or None twice."""
-        if not self.row_scales:
-            return None, None
-        return sum(self.row_scales)[units], self.weights[units, ...]

@@ -54,9 +54,9 @@ def test_sums(shape, scale, own):
     n_rows, n_columns, n_terms = shape
     (_, a), (_, b) = _framed((n_terms, n_rows)), _framed((n_terms, n_columns), 1)
     frame, out = _framed((n_rows, n_columns), 2)
-    weights = out if own else _framed((n_rows, n_columns), 3)[1]
+    weights = None if own else _framed((n_rows, n_columns), 3)[1]
     factors = np.linspace(-1, 1, n_rows, dtype=np.float32)
-    expected = a.astype(float).T @ b + factors[:, np.newaxis] * weights
+    expected = a.astype(float).T @ b + factors[:, np.newaxis] * (out if own else weights)
     if scale is not None:
         expected = out + scale * expected
     add_sums(a.T, b, factors, weights, scale, out)
