@@ -8,7 +8,9 @@ other work on the machine may slow a few of them.
     python benchmarks/bench_autoencoder.py --data DIR [--compile] [--repeats 5] [--samples 60000] [--small]
 
 ``--small`` prints steps of 1, 10 and 20 rows instead, by plain SGD and by Adam, in milliseconds of the processor, and how
-often the weights (3 MB) could be read in that time, by a product with one row: a step needs two reads and a write of them at least.
+often the weights (3 MB) could be read in that time, by a product with one row. A step of SGD reads them five times and writes
+them once: codes, logits, norms of the penalty, the gradient at the codes, and the step. The table also has the time that its
+products would take at the sgemm rate.
 
 DIR (or SKAE_DATA) holds mnist.npz; without it the data are random. PyTorch is optional.
 """
@@ -25,6 +27,7 @@ from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skae import AutoEncoder, ContractiveAE, DenoisingAE
+from skae.training.solvers import SGD
 
 N_COMPONENTS = 1000
 N_EPOCHS = 2  # in a turn
@@ -63,8 +66,9 @@ def sgemm_rate(clock=time.perf_counter):
 
 def skae_epoch(kind, X, batch_size, solver="adam"):
     """Return a function that trains ``N_EPOCHS`` epochs."""
-    options = {"loss": "bernoulli", "batch_size": batch_size, "random_state": 0, "solver": solver}
+    options = {"loss": "bernoulli", "batch_size": batch_size, "random_state": 0}
     options |= {"max_iter": N_EPOCHS, "warm_start": True}
+    options["solver"] = SGD(momentum=0) if solver == "sgd" else solver
     models = {
         "AE": AutoEncoder(N_COMPONENTS, **options),
         "CAE": ContractiveAE(N_COMPONENTS, contraction=0.1, **options),
@@ -134,13 +138,16 @@ def timed(calls, repeats, n_epochs=1, clock=time.perf_counter):
     return seconds
 
 
-def print_small_batches(X, repeats, with_torch):
+def print_small_batches(X, repeats, rate, with_torch):
     """Print the milliseconds a step of few rows of a contractive auto-encoder, in reads of the weights too."""
     weights = np.ones((N_COMPONENTS, X.shape[1]), np.float32)
     products = timed({"read": lambda: weights @ X[0]}, 200, clock=time.process_time)
     read = statistics.median(products["read"])
     print(f"the weights ({weights.nbytes / 1e6:.1f} MB) are read in {1e6 * read:.0f} microseconds")
-    print("solver batch  library        ms/step   reads of the weights  skae faster by")
+    print(
+        "solver batch  library        ms/step   reads of the weights  ms at sgemm rate  skae faster by"
+    )
+    flop = 10 * weights.size
     for solver in ("sgd", "adam"):
         for batch_size in (1, 10, 20):
             rows = X[: 500 * batch_size]
@@ -152,7 +159,8 @@ def print_small_batches(X, repeats, with_torch):
                 value = statistics.median(values)
                 ratio = statistics.median(v / own for v, own in zip(values, seconds["skae"]))
                 print(
-                    f"{solver:6s} {batch_size:5d}  {name:14s} {1000 * value:7.2f} {value / read:22.1f} {ratio:15.2f}",
+                    f"{solver:6s} {batch_size:5d}  {name:14s} {1000 * value:7.2f} {value / read:22.1f} "
+                    f"{batch_size * flop / rate / 1e6:17.2f} {ratio:15.2f}",
                     flush=True,
                 )
 
@@ -211,7 +219,7 @@ def run(X, arguments):
         f"{X.shape[0]} x {X.shape[1]} float32, threads: {', '.join(pools)}; sgemm {rate:.0f} GFLOP/s"
     )
     if arguments.small:
-        print_small_batches(X, arguments.repeats, torch is not None)
+        print_small_batches(X, arguments.repeats, rate, torch is not None)
         return
     print("model batch  library        s/epoch  samples/s  GFLOP/s  % of sgemm  skae faster by")
     flop = 10 * X.shape[1] * N_COMPONENTS * len(X)

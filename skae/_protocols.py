@@ -39,6 +39,10 @@ class TrainingObjective(ABC):
         Fill ``grad`` with the gradient unless it is None.
         """
 
+    def new_gradient(self, params: Any, batch_size: int) -> Any:
+        """Return memory for a gradient that is only subtracted: like ``params``, or a ``FactoredGradient``."""
+        return np.empty_like(params)
+
     def draw(self, n_samples: int, rng: np.random.Generator) -> np.ndarray:
         """Return the random numbers of a captured step on ``n_samples`` samples, in int64."""
         return np.empty(0, np.int64)
@@ -46,6 +50,14 @@ class TrainingObjective(ABC):
     def adapted(self, solver: Any) -> Any:
         """Return ``solver``, or one that makes its steps in other coordinates of the parameters."""
         return solver
+
+
+class FactoredGradient(ABC):
+    """A gradient whose largest parts are not added up, for a solver that only subtracts it from the parameters."""
+
+    @abstractmethod
+    def descend(self, params: Any, rate: float) -> None:
+        """Subtract the gradient times ``rate`` from ``params``, the parameters where it was computed."""
 
 
 class Observer:

@@ -27,6 +27,7 @@ from skae import (
     _threads,
     _workers,
 )
+from skae._arrays import products
 from skae._pace import Pace
 from skae._threads import product, share, share_items, team
 
@@ -51,16 +52,20 @@ def test_product(shape, n_threads):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("transposed", [True, False])
-@pytest.mark.parametrize("n_rows", [1, 2, 32, 33])
-def test_products_of_few_rows(n_rows, transposed, n_threads):
+@pytest.mark.parametrize("n_rows", [1, 2, 64, 65])
+@pytest.mark.parametrize("has_wide_registers", [True, False])
+def test_products_of_few_rows(has_wide_registers, n_rows, transposed, n_threads, monkeypatch):
+    monkeypatch.setattr(products, "has_wide_registers", lambda: has_wide_registers)
     rng = np.random.default_rng(0)
     a, b = rng.random((n_rows, 900), np.float32), rng.random((400, 900), np.float32).T
     if not transposed:
         b = np.ascontiguousarray(b)
     expected = a.astype(np.float64) @ b.astype(np.float64)
+    columns = np.asfortranarray(a)
     wider = np.full((n_rows + 1, 420), -1, np.float32)
     with threadpool_limits(n_threads, user_api="blas"), team():
         np.testing.assert_allclose(product(a, b), expected, rtol=1e-5)
+        np.testing.assert_allclose(product(columns, b), expected, rtol=1e-5)
         product(a, b, wider[1:, 10:410])
     np.testing.assert_allclose(wider[1:, 10:410], expected, rtol=1e-5)
     assert (wider[0] == -1).all() and (wider[:, [9, 410]] == -1).all()

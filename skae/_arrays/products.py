@@ -6,10 +6,12 @@ from functools import cache
 
 import numpy as np
 
+from .._kernels.thin import add_sums, has_wide_registers, products, row_products
 from .namespace import dtype_name, namespace
 
-_FEW_ROWS = 32
-_LARGE = 2**14  # elements of a matrix
+_FEW = 64  # rows of a product, or terms of its sums
+# Elements of a matrix; products with smaller than huge ones are not worth a compilation.
+_LARGE, _HUGE = 2**14, 2**18
 
 
 class _Local(threading.local):
@@ -60,22 +62,55 @@ def rounds_on_cpu():
         return bool(torch.all(a @ a == 64))  # exactly, if 1 + 2**-10 is rounded to 1
 
 
-def multiplier(out):
-    """Return a function ``multiply(a, b, out)`` that fills an array like ``out`` with a b, in any thread."""
+def multiplier(out, n_terms=None):
+    """Return a function ``multiply(a, b, out)`` that fills an array like ``out`` with a b, in any thread.
+
+    For a huge array of ``n_terms`` terms it may be ``few_terms``, which needs contiguous rows of ``b`` and ``out``.
+    """
     reduced = _local.reduced
     if not reduced and isinstance(out, np.ndarray):
-        return _few_rows if out.shape[0] <= _FEW_ROWS and out.itemsize == 4 else np.matmul
+        if out.itemsize != 4:
+            return np.matmul
+        if n_terms and n_terms <= _FEW and out.size >= _HUGE and has_wide_registers():
+            return few_terms
+        return _few_rows if out.shape[0] <= _FEW else np.matmul
     if not reduced or dtype_name(out) != "float32":
         return np.matmul if isinstance(out, np.ndarray) else _multiply
     return _reduced_numpy if isinstance(out, np.ndarray) else _reduced
 
 
+def few_terms(a, b, out, factors=None, weights=None, scale=None):
+    """out_i <- (a b)_i + factors_i weights_i; with ``scale``, that times ``scale`` is added to ``out``.
+
+    ``factors`` may be None for 0, and ``weights`` None for ``out``.
+    """
+    add_sums(a, b, factors, weights, scale, out)
+
+
 def _few_rows(a, b, out):
-    """Fill a float32 array of few rows; a large transposed matrix takes BLAS up to half the time as first factor."""
-    if b.size >= _LARGE and b.strides[0] < b.strides[1]:
+    """Fill a float32 array of few rows."""
+    is_transposed = b.strides[0] < b.strides[1]
+    if b.size >= _HUGE and _suits_tiles(a, b, out):
+        if is_transposed:
+            row_products(a, b.T, out)
+        else:
+            products(a, b, out)
+    elif b.size >= _LARGE and is_transposed:
+        # BLAS takes down to half the time if the large matrix is the first factor.
         out[...] = np.matmul(b.T, a.T).T
     else:
         np.matmul(a, b, out)
+
+
+def _suits_tiles(a, b, out):
+    """Return whether the rows that kernels of tiles read and write at once are contiguous; BLAS is as fast for one row."""
+    adjacent = (a, b.T) if b.strides[0] < b.strides[1] else (b, out)
+    return (
+        out.shape[0] > 1
+        and a.dtype == b.dtype == out.dtype
+        and all(each.strides[1] == each.itemsize for each in adjacent)
+        and has_wide_registers()
+    )
 
 
 def _multiply(a, b, out):

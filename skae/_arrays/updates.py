@@ -27,6 +27,9 @@ def adam(params, grad, first, second, rate, beta_1, beta_2, epsilon):
     params -= rate * first / (namespace(params).sqrt(second) + epsilon)
 
 
+descend = compiled.descend  # only for numpy
+
+
 @portable(compiled.momentum)
 def momentum(params, grad, velocity, rate, decay, nesterov):
     """velocity <- decay * velocity - rate * grad; params move by it, or by the next one (Nesterov)."""

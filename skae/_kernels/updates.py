@@ -24,6 +24,13 @@ def adam(params, grad, first, second, rate, beta_1, beta_2, epsilon):
 
 
 @kernel
+def descend(params, grad, rate):
+    """params <- params - rate * grad."""
+    for i in range(params.size):
+        params[i] = zero_if_tiny(params[i] - rate * grad[i])
+
+
+@kernel
 def momentum(params, grad, velocity, rate, decay, nesterov):
     """velocity <- decay * velocity - rate * grad; params move by it, or by the next one (Nesterov)."""
     for i in range(params.size):

@@ -29,7 +29,7 @@ from .._protocols import Observer, TrainingObjective
 from .._threads import ELEMENT, share
 from .activations import ACTIVATIONS
 from .centering import CenteredSteps
-from .layer import DenseLayer, LayerRecord, Records, WeightRows, add_up
+from .layer import DenseLayer, LayerRecord, Records, WeightGradient, WeightRows
 from .noise import draw_keys, fresh_keys
 
 _ROWS_PER_MONITORED = 32  # one row in 32 of a minibatch is reconstructed, to monitor training
@@ -257,7 +257,8 @@ class BoltzmannObjective(TrainingObjective):
         weights = params.encoder_weights[0]
         out, bias = grad.encoder_weights[0], grad.encoder_biases[0]
         record, rows = phases.encoder[0], WeightRows(phases.means, phases.visible)
-        add = partial(add_up, multiplier(out), rows, weights, record.row_scales, [], out)
+        gradient = WeightGradient(rows, weights, out, record.row_scales, [])
+        add = partial(gradient.add_up, multiplier(out))
         mask = None if self.mask is None else self.mask.like(out)
 
         def work(units):

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays.contraction import add_scaled_rows
-from .._arrays.namespace import empty, zeros_like
-from .._arrays.products import multiplier
-from .._threads import ELEMENT, LEAST_SHARED, share_matrix
+from .._arrays.namespace import empty, size, zeros_like
+from .._arrays.products import few_terms, multiplier
+from .._arrays.updates import descend
+from .._threads import ELEMENT, LEAST_SHARED, share, share_matrix
 from .._workers import local
 from .activations import ALL, Activation, Derivatives
 
@@ -232,13 +233,53 @@ class WeightRows:
         return WeightRows(self.upper[rows, ...], self.lower[rows, ...])
 
 
-def add_up(multiply, rows, weights, row_scales, terms, out, units):
-    """out <- upper' lower + each of ``row_scales`` times the rows of ``weights`` + ``terms``, for some units.
+@dataclass(slots=True, eq=False)
+class WeightGradient:
+    """The gradient ``upper' lower`` + each of ``row_scales`` times the rows of ``weights`` + ``terms``, as its parts.
 
-    This is the gradient of ``weights``. ``rows`` are ``WeightRows``; ``multiply`` is the matrix product.
+    Parameters
+    ----------
+    rows : WeightRows
+    weights, out : ndarray of shape (n_upper, n_lower)
+        The weights, and memory for the gradient.
+    row_scales, terms : list
+        See :class:`LayerRecord`.
     """
-    multiply(rows.upper[:, units].T, rows.lower, out[units, ...])
-    for scales in row_scales:
-        add_scaled_rows(scales[units], weights[units, ...], out[units, ...])
-    for term in terms:
-        out[units, ...] += term[units, ...]
+
+    rows: WeightRows
+    weights: np.ndarray
+    out: np.ndarray
+    row_scales: list
+    terms: list
+
+    def add_up(self, multiply, units):
+        """Fill ``out`` for some units; ``multiply`` is the matrix product."""
+        upper, out, weights = self.rows.upper[:, units].T, self.out[units, ...], self.weights
+        if multiply is few_terms and self.row_scales:
+            scales = sum(self.row_scales)[units]
+            few_terms(upper, self.rows.lower, out, scales, weights[units, ...])
+        else:
+            multiply(upper, self.rows.lower, out)
+            for scales in self.row_scales:
+                add_scaled_rows(scales[units], weights[units, ...], out)
+        for term in self.terms:
+            out += term[units, ...]
+
+    def descend(self, rate):
+        """Subtract the gradient times ``rate`` from the weights, in one pass over them if there are few rows."""
+        multiply = multiplier(self.out, self.rows.lower.shape[0])
+        scales = sum(self.row_scales) if self.row_scales else None
+
+        def work(units):
+            weights = self.weights[units]
+            if multiply is few_terms:
+                upper = self.rows.upper[:, units].T
+                factors = None if scales is None else scales[units]
+                few_terms(upper, self.rows.lower, weights, factors, scale=-rate)
+                for term in self.terms:
+                    weights -= rate * term[units]
+            else:
+                self.add_up(multiply, units)
+                descend(weights.reshape(-1), self.out[units].reshape(-1), rate)
+
+        share(work, len(self.weights), size(self.rows.lower))

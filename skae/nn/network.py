@@ -18,7 +18,7 @@ from .._arrays.products import multiplier
 from .._threads import share
 from .activations import Activation, initial_bound, make_activation
 from .corruption import dropout_mask
-from .layer import DenseLayer, LayerAbove, LayerRecord, Records, WeightRows, add_up
+from .layer import DenseLayer, LayerAbove, LayerRecord, Records, WeightGradient, WeightRows
 from .noise import shifted_seed
 
 
@@ -26,7 +26,8 @@ from .noise import shifted_seed
 class Params:
     """Named views of the flat vector; weights are (n_upper, n_lower), shared by the decoder when tied.
 
-    The layers, of feed-forward networks, go from the input up to the code and from there down to the logits.
+    The layers, of feed-forward networks, go from the input up to the code and from there down to the logits. In views
+    of a gradient, ``left`` may be a list of the ``WeightGradient`` that the backward pass leaves to a step.
     """
 
     encoder_weights: list
@@ -35,6 +36,7 @@ class Params:
     decoder_biases: list
     encoder_layers: list = ()
     decoder_layers: list = ()
+    left: list | None = None
 
 
 class Network:
@@ -86,6 +88,12 @@ class Network:
             for matrix, bias, activation in down:
                 downward.append(DenseLayer(matrix.T, bias, activation))
         return Params(weights, biases, decoder, decoder_biases, upward, downward)
+
+    @property
+    def biases(self):
+        """slice: the place of all biases in a flat vector."""
+        n_arrays = (3 if self.decoder else 2) * self.depth
+        return slice(n_values(self._shapes[: self.depth]), n_values(self._shapes[:n_arrays]))
 
     @property
     def has_closed_form(self):
@@ -150,6 +158,8 @@ class Network:
 
         The gradient of the encoder's ``n_frozen`` lowest layers is set to 0, without a pass through them.
         """
+        if grad.left is not None:
+            grad.left.clear()
         above = None
         for number, layer in enumerate(reversed(params.decoder_layers)):
             record = trace.decoder[-1 - number]
@@ -173,9 +183,12 @@ class Network:
         record, out = trace.decoder[-1 - number], grad.decoder_weights[number]
         rows = trace.weight_rows[number].take(-trace.n_samples)
         weights = params.decoder_weights[number]
-        row_scales, terms = record.row_scales, record.weight_terms
-        add = partial(add_up, multiplier(out), rows, weights, row_scales, terms, out)
-        share(add, out.shape[0], size(rows.lower))
+        gradient = WeightGradient(rows, weights, out, record.row_scales, record.weight_terms)
+        if grad.left is not None:
+            grad.left.append(gradient)
+        else:
+            add = partial(gradient.add_up, multiplier(out, rows.lower.shape[0]))
+            share(add, out.shape[0], size(rows.lower))
 
     def _encoder_gradients(self, number, layer, above, trace, grad):
         """Take the gradient from ``above`` one layer down, and add up the gradient of the weights."""
@@ -189,15 +202,19 @@ class Network:
             mirrored = trace.decoder[-1 - number]
             row_scales = [*row_scales, *mirrored.row_scales]
             terms = [*terms, *mirrored.weight_terms]
+        gradient = WeightGradient(rows, layer.weights, out, row_scales, terms)
         n_upper, cost, multiply = out.shape[0], size(rows.lower), multiplier(record.delta)
-        add = partial(add_up, multiplier(out), rows, layer.weights, row_scales, terms, out)
+        add = partial(gradient.add_up, multiplier(out, rows.lower.shape[0]))
 
         def take_down_and_add(units):
             layer.backward_part(record, above, extra, d_bias, multiply, units=units)
             add(units)
 
         # With few rows, each thread adds up the gradient that it has just taken down.
-        if trace.n_samples > n_upper or layer.activation.whole_row:
+        if grad.left is not None:
+            layer.backward(record, above, extra, d_bias)
+            grad.left.append(gradient)
+        elif trace.n_samples > n_upper or layer.activation.whole_row:
             layer.backward(record, above, extra, d_bias)
             share(add, n_upper, cost)
         else:

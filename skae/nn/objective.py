@@ -18,6 +18,8 @@ from .._protocols import TrainingObjective
 from .activations import Elementwise
 from .corruption import Noise
 from .losses import Reconstruction
+from .network import Network
+from .network_gradient import NetworkGradient, has_products_of_few_rows
 from .noise import draw_seeds
 from .penalties import Penalty
 from .user_parts import check_activation, checked_corruption, checked_penalty
@@ -71,6 +73,13 @@ class Objective(TrainingObjective):
         """Return the random numbers of a step on ``n_samples`` samples, in int64: seeds, and what penalties draw."""
         seeds = draw_seeds(rng)
         return np.concatenate([seeds, *[each.draw(n_samples, seeds[1]) for each in self.penalties]])
+
+    def new_gradient(self, params, batch_size):
+        """Return memory for a gradient that is only subtracted."""
+        is_dense = type(self.network) is Network
+        if is_dense and has_products_of_few_rows(self.network, params, batch_size):
+            return NetworkGradient(self.network, params)
+        return empty_like(params)
 
     @property
     def can_be_captured(self):
@@ -143,7 +152,9 @@ class Objective(TrainingObjective):
         if self._flat is not flat:
             self._flat, self._params = flat, self.network.views(flat)
         if grad is not None and self._grad is not grad:
-            self._grad, self._gradients = grad, self.network.views(grad)
+            self._grad = grad
+            factored = isinstance(grad, NetworkGradient)
+            self._gradients = grad.views if factored else self.network.views(grad)
         return self._params, self._gradients
 
     def _emphasize(self, seed, rows, out):

@@ -54,7 +54,7 @@ class SparseNetwork(Network):
         upward = [DenseLayer(weights, bias, self.training.activation(thresholds))]
         downward = [DenseLayer(atoms.T, decoder_bias, self._decoder_activations[0])]
         return SparseParams(
-            [weights], [bias], [atoms], [decoder_bias], upward, downward, thresholds
+            [weights], [bias], [atoms], [decoder_bias], upward, downward, thresholds=thresholds
         )
 
     def initial(self, rng, dtype):

@@ -21,6 +21,7 @@ from .._arrays.namespace import (
 from .._arrays.random import Drawn
 from .._threads import ELEMENT, share
 from .device_steps import DeviceSteps
+from .solvers import SGD
 
 # Values that are not finite end in a DivergenceError, and numpy need not warn of them.
 OVERFLOW_IGNORED = {"over": "ignore", "invalid": "ignore"}
@@ -276,7 +277,12 @@ class Steps:
     def __init__(self, objective, state, solver, batches):
         self.objective, self.state, self.batches = objective, state, batches
         self.solver = objective.adapted(solver)
-        self.grad = empty_like(state.params)
+        is_plain = type(self.solver) is SGD and not self.solver.momentum
+        self.grad = (
+            objective.new_gradient(state.params, batches.batch_size)
+            if is_plain
+            else empty_like(state.params)
+        )
 
     def epoch(self, rate, keep):
         """Make the steps of an epoch; return the sum of the losses of all rows and the last batch.

@@ -13,7 +13,7 @@ import numpy as np
 from .._arrays.fusion import run
 from .._arrays.namespace import is_array, is_numpy, precision_of, scalar, size, zeros_like
 from .._arrays.updates import adam, corrected, momentum
-from .._protocols import Observer, TakesNoRate
+from .._protocols import FactoredGradient, Observer, TakesNoRate
 from .._threads import ELEMENT, share
 from .._warnings import warn
 
@@ -154,6 +154,9 @@ class SGD:
         learning_rate : float
             The step size.
         """
+        if isinstance(grad, FactoredGradient):  # the momentum is 0
+            grad.descend(params, learning_rate)
+            return
         velocity = state["velocity"]
         numbers = scalar(learning_rate, params), scalar(self.momentum, params)
 

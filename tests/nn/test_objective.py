@@ -96,6 +96,23 @@ def test_contraction_of_the_reconstruction_gradient(loss, activation, penalties,
     assert _error(loss, activation, penalties, tied, hidden) < 1e-6
 
 
+@pytest.mark.parametrize("penalties", ["none", "decay", "contraction"])
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_few_rows_and_large_weights_in_float32(tied, penalties):
+    rng = np.random.default_rng(0)
+    X = rng.random((9, 533), np.float32)
+    network = Network((533, 501), "sigmoid", decoder="tied" if tied else "untied")
+    loss = Reconstruction([Bernoulli(np.arange(533))])
+    objective = Objective(network, loss, penalties=PENALTIES[penalties](network, loss))
+    params, results = network.initial(rng, np.float32), []
+    for dtype in (np.float32, np.float64):
+        batch = next(Batches(X.astype(dtype), None, 9).epoch(None))
+        grad = np.empty(network.size, dtype)
+        value = objective(params.astype(dtype), batch, grad, np.random.default_rng(0))
+        results.append(np.append(grad, value))
+    np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-6)
+
+
 class _OfDecoder(Penalty):
     """Half the squared norm of the decoder's biases and weights."""
 
