@@ -6,7 +6,9 @@ from functools import cache
 
 import numpy as np
 
-from .namespace import dtype_name, namespace
+from .._kernels import bfloat16
+from .._kernels.tiles import compiles_for
+from .namespace import dtype_name, namespace, torch_or_none
 
 _FEW_ROWS = 32
 _LARGE = 2**14  # elements of a matrix
@@ -20,14 +22,16 @@ _local = _Local()
 
 
 @contextmanager
-def precision(name, shared=False):
+def precision(name, shared=False, prototype=None):
     """Set the precision of float32 products in this thread, 'float32' or 'bfloat16'; within 'bfloat16' that stays.
 
-    ``shared`` says whether products are cut into parts among threads, each of which then calls torch.
+    ``shared`` says whether products are cut into parts among threads, each of which may then call torch. A
+    ``prototype`` is an array of torch, or None for numpy.
     """
     before, _local.reduced = _local.reduced, _local.reduced or name == "bfloat16"
+    by_torch = _local.reduced and (prototype is not None or reduced_on_cpu() == "torch")
     try:
-        with _torch_in_bfloat16(shared) if _local.reduced else nullcontext():
+        with _torch_in_bfloat16(shared) if by_torch else nullcontext():
             yield
     finally:
         _local.reduced = before
@@ -51,8 +55,18 @@ def _torch_in_bfloat16(shared):
 
 
 @cache
-def rounds_on_cpu():
-    """Return whether torch multiplies float32 matrices in bfloat16 on this CPU, as it does on those with AMX."""
+def reduced_on_cpu():
+    """Return what multiplies float32 matrices in bfloat16 on this CPU: 'torch', 'numba' or None.
+
+    By AMX, which only torch uses, they are faster.
+    """
+    by_numba = "numba" if bfloat16.has_products() else None
+    if by_numba and not compiles_for("amx-bf16"):
+        return by_numba
+    return "torch" if torch_or_none() is not None and _torch_rounds() else by_numba
+
+
+def _torch_rounds():
     import torch
 
     with _torch_in_bfloat16(False):
@@ -62,12 +76,12 @@ def rounds_on_cpu():
 
 def multiplier(out):
     """Return a function ``multiply(a, b, out)`` that fills an array like ``out`` with a b, in any thread."""
-    reduced = _local.reduced
-    if not reduced and isinstance(out, np.ndarray):
-        return _few_rows if out.shape[0] <= _FEW_ROWS and out.itemsize == 4 else np.matmul
-    if not reduced or dtype_name(out) != "float32":
-        return np.matmul if isinstance(out, np.ndarray) else _multiply
-    return _reduced_numpy if isinstance(out, np.ndarray) else _reduced
+    reduced = _local.reduced and dtype_name(out) == "float32"
+    if not isinstance(out, np.ndarray):
+        return _reduced if reduced else _multiply
+    if reduced and reduced_on_cpu():
+        return _reduced_numpy if reduced_on_cpu() == "torch" else bfloat16.products
+    return _few_rows if out.shape[0] <= _FEW_ROWS and out.itemsize == 4 else np.matmul
 
 
 def _few_rows(a, b, out):
@@ -92,6 +106,8 @@ def _reduced(a, b, out):
 
     if out.is_cuda:
         out[...] = torch.mm(a.bfloat16(), b.bfloat16(), out_dtype=torch.float32)
+    elif reduced_on_cpu() == "numba":
+        bfloat16.products(*(each.numpy() for each in (a, b, out)))
     else:
         torch.matmul(a, b, out=out)
 
