@@ -1,7 +1,7 @@
 """The engines on which estimators can compute."""
 
 from ._arrays.namespace import torch_or_none
-from ._arrays.products import rounds_on_cpu
+from ._arrays.products import reduced_on_cpu
 
 
 def show_engines() -> None:
@@ -12,7 +12,7 @@ def show_engines() -> None:
     >>> import skae
     >>> skae.show_engines()  # doctest: +SKIP
     device=None, precision='float32': numpy 2.4.6
-    device=None, precision='bfloat16': PyTorch 2.14.1 on the CPU
+    device=None, precision='bfloat16': numba 0.68.1, by AVX512-BF16
     device='cuda:0': NVIDIA H100 80GB HBM3, by PyTorch 2.11.0
     arrays of other libraries: array-api-compat 1.16.0
     """
@@ -26,12 +26,10 @@ def _engines():
 
     torch = torch_or_none()
     yield f"device=None, precision='float32': numpy {numpy.__version__}"
+    yield f"device=None, precision='bfloat16': {_reduced_on_cpu(torch)}"
     if torch is None:
-        yield "device=None, precision='bfloat16': needs PyTorch (pip install 'skae[torch]')"
         yield "device='cuda': needs PyTorch and a GPU"
     else:
-        rounds = "" if rounds_on_cpu() else ", which computes in float32: this processor has no AMX"
-        yield f"device=None, precision='bfloat16': PyTorch {torch.__version__} on the CPU{rounds}"
         for number in range(torch.cuda.device_count()):
             name = torch.cuda.get_device_name(number)
             yield f"device='cuda:{number}': {name}, by PyTorch {torch.__version__}"
@@ -43,3 +41,14 @@ def _engines():
         yield "arrays of other libraries: need array-api-compat (pip install 'skae[torch]' or 'skae[cupy]')"
     else:
         yield f"arrays of other libraries: array-api-compat {array_api_compat.__version__}"
+
+
+def _reduced_on_cpu(torch):
+    """Return what multiplies matrices in bfloat16."""
+    import numba
+
+    return {
+        "torch": f"PyTorch {getattr(torch, '__version__', '')}, by AMX",
+        "numba": f"numba {numba.__version__}, by AVX512-BF16",
+        None: "as float32, since this processor has no AVX512-BF16",
+    }[reduced_on_cpu()]

@@ -6,8 +6,10 @@ from functools import cache
 
 import numpy as np
 
+from .._kernels import bfloat16
 from .._kernels.thin import add_sums, has_wide_registers, products, row_products
-from .namespace import dtype_name, namespace
+from .._kernels.tiles import compiles_for
+from .namespace import dtype_name, namespace, torch_or_none
 
 _FEW = 64  # rows of a product, or terms of its sums
 # Elements of a matrix; products with smaller than huge ones are not worth a compilation.
@@ -22,14 +24,16 @@ _local = _Local()
 
 
 @contextmanager
-def precision(name, shared=False):
+def precision(name, shared=False, prototype=None):
     """Set the precision of float32 products in this thread, 'float32' or 'bfloat16'; within 'bfloat16' that stays.
 
-    ``shared`` says whether products are cut into parts among threads, each of which then calls torch.
+    ``shared`` says whether products are cut into parts among threads, each of which may then call torch. A
+    ``prototype`` is an array of torch, or None for numpy.
     """
     before, _local.reduced = _local.reduced, _local.reduced or name == "bfloat16"
+    by_torch = _local.reduced and (prototype is not None or reduced_on_cpu() == "torch")
     try:
-        with _torch_in_bfloat16(shared) if _local.reduced else nullcontext():
+        with _torch_in_bfloat16(shared) if by_torch else nullcontext():
             yield
     finally:
         _local.reduced = before
@@ -53,8 +57,18 @@ def _torch_in_bfloat16(shared):
 
 
 @cache
-def rounds_on_cpu():
-    """Return whether torch multiplies float32 matrices in bfloat16 on this CPU, as it does on those with AMX."""
+def reduced_on_cpu():
+    """Return what multiplies float32 matrices in bfloat16 on this CPU: 'torch', 'numba' or None.
+
+    By AMX, which only torch uses, they are faster.
+    """
+    by_numba = "numba" if bfloat16.has_products() else None
+    if by_numba and not compiles_for("amx-bf16"):
+        return by_numba
+    return "torch" if torch_or_none() is not None and _torch_rounds() else by_numba
+
+
+def _torch_rounds():
     import torch
 
     with _torch_in_bfloat16(False):
@@ -67,16 +81,16 @@ def multiplier(out, n_terms=None):
 
     For a huge array of ``n_terms`` terms it may be ``few_terms``, which needs contiguous rows of ``b`` and ``out``.
     """
-    reduced = _local.reduced
-    if not reduced and isinstance(out, np.ndarray):
-        if out.itemsize != 4:
-            return np.matmul
-        if n_terms and n_terms <= _FEW and out.size >= _HUGE and has_wide_registers():
-            return few_terms
-        return _few_rows if out.shape[0] <= _FEW else np.matmul
-    if not reduced or dtype_name(out) != "float32":
-        return np.matmul if isinstance(out, np.ndarray) else _multiply
-    return _reduced_numpy if isinstance(out, np.ndarray) else _reduced
+    reduced = _local.reduced and dtype_name(out) == "float32"
+    if not isinstance(out, np.ndarray):
+        return _reduced if reduced else _multiply
+    if reduced and reduced_on_cpu():
+        return _reduced_numpy if reduced_on_cpu() == "torch" else bfloat16.products
+    if out.itemsize != 4:
+        return np.matmul
+    if n_terms and n_terms <= _FEW and out.size >= _HUGE and has_wide_registers():
+        return few_terms
+    return _few_rows if out.shape[0] <= _FEW else np.matmul
 
 
 def few_terms(a, b, out, factors=None, weights=None, scale=None):
@@ -127,6 +141,8 @@ def _reduced(a, b, out):
 
     if out.is_cuda:
         out[...] = torch.mm(a.bfloat16(), b.bfloat16(), out_dtype=torch.float32)
+    elif reduced_on_cpu() == "numba":
+        bfloat16.products(*(each.numpy() for each in (a, b, out)))
     else:
         torch.matmul(a, b, out=out)
 

@@ -26,7 +26,7 @@ from .._arrays.namespace import (
     to_numpy,
     torch_or_none,
 )
-from .._arrays.products import precision, rounds_on_cpu
+from .._arrays.products import precision, reduced_on_cpu
 from .._compat import StrOptions
 from .._threads import alone
 from .._warnings import warn
@@ -166,10 +166,6 @@ def prototype_for(estimator, X):
                 f"device={name!r} is for arrays of numpy: X is on the device {backend.device} already. Set device=None."
             )
         return namespace(X).empty((0,), dtype=X.dtype, device=device(X))
-    if getattr(estimator, "precision", "float32") != "float32" and torch_or_none() is None:
-        raise ValueError(
-            "precision='bfloat16' needs PyTorch: pip install 'skae[torch]', or set precision='float32'."
-        )
     if name in (None, "cpu"):
         return None
     torch = torch_or_none()
@@ -194,10 +190,9 @@ def _check_reduced(prototype):
 
 def _warn_of_full_precision(prototype):
     """Warn if work on such arrays is done by a processor that does not round factors of products to bfloat16."""
-    if on_cpu(prototype) and not rounds_on_cpu():
+    if on_cpu(prototype) and not reduced_on_cpu():
         warn(
-            "precision='bfloat16' has no effect on this processor, for which PyTorch has no such products of float32 (they "
-            "need AMX): products are in float32."
+            "precision='bfloat16' has no effect on this processor, which has no AVX512-BF16: products are in float32."
         )
 
 
@@ -237,7 +232,7 @@ def computing(estimator, prototype, dtype):
             "precision='float32'."
         )
     shared = prototype is None and bool(local.team)
-    with precision(reduced, shared), nullcontext() if prototype is None else alone():
+    with precision(reduced, shared, prototype), nullcontext() if prototype is None else alone():
         try:
             yield
         except RuntimeError as error:

@@ -4,12 +4,12 @@ from functools import cache
 
 import numpy as np
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core import cgutils
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from ._jit import kernel
+from .tiles import compiles_for
 
 # A tile is the part of a product that stays in registers: its rows, and its columns or vectors of LANES columns.
 N_ROWS, N_VECTORS, LANES = 5, 4, 16
@@ -24,8 +24,7 @@ _LEAST = float(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)  # as in ze
 @cache
 def has_wide_registers():
     """Return whether numba compiles for AVX-512: with smaller tiles these products take as long as those of BLAS."""
-    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
-    return "+avx512f" in features and not config.DISABLE_JIT
+    return compiles_for("avx512f")
 
 
 @kernel

@@ -149,7 +149,7 @@ class ContractiveAE(BaseAutoEncoder):
         device where they are.
     precision : {'float32', 'bfloat16'}, default='float32'
         ``'bfloat16'`` rounds the factors of matrix products; weights and sums stay in float32. It needs X in float32,
-        and PyTorch, also on a CPU.
+        and a GPU or a processor with AVX512-BF16.
 
     Attributes
     ----------

@@ -176,7 +176,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     device : str, default=None
         Where to compute if X is a numpy array, such as ``'cuda'``; see :class:`StackedAEClassifier`.
     precision : {'float32', 'bfloat16'}, default='float32'
-        ``'bfloat16'`` rounds the factors of matrix products; it needs X in float32, and PyTorch.
+        ``'bfloat16'`` rounds the factors of matrix products; it needs X in float32, and a GPU or a processor with
+        AVX512-BF16.
 
     Attributes
     ----------
