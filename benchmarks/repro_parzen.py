@@ -7,8 +7,10 @@ the 10,000 test images are scored once.
 - DBN-2 is a chain of its top RBM, which persistent chains train.
 - CAE-2 walks in code space with the Jacobian's covariance, with that of the code's own reconstruction and, for
   comparison, with isotropic noise.
-- CAE-2 denoising has the same two layers, fine-tuned together to remove salt-and-pepper noise from images whose pixels
-  are drawn (on with the probability of their gray value). Its chain corrupts and draws from the reconstruction.
+- CAE-2 denoising has the same two layers, fine-tuned together, in twice as many epochs, to remove salt-and-pepper noise
+  on 60% of the pixels from images whose pixels are drawn (on with the probability of their gray value). Its chain
+  corrupts and draws from the reconstruction. With noise on half of the pixels and as many epochs as for a layer, chains
+  that ended in little junk missed a class (0.8 and 1.4%), and others had 2.3 and 6.3%.
 - DAE-2 is one deep denoiser of images whose pixels are drawn: relu, untied, salt-and-pepper noise on half of the
   pixels. Its chain corrupts and draws from the reconstruction. The published sheet is that of a greedy stack of masking
   denoisers: noise on its codes is not noise on the pixels, and its chain ends in black images.
@@ -59,13 +61,13 @@ NOISE = {
     "CAE-2 jacobian": (1.0, 1.5, 2.0, 2.5, 3.0),
     "CAE-2 reconstruction": (0.3, 0.5, 0.8),
     "CAE-2 isotropic": (0.1, 0.2, 0.4),
-    "CAE-2 denoising": (0.5, 0.54, 0.56, 0.58),
+    "CAE-2 denoising": (0.6, 0.65, 0.7),
 }
 MOST_JUNK = 2  # percent
 TOP_EPOCHS = 50  # of the machine that is sampled from
 CONTRACTION = "4*auto"
 DENOISERS = ("CAE-2 denoising", "DAE-2")
-TRAINING_NOISE = 0.5  # fraction of the pixels that are corrupted
+TRAINING_NOISE = {"CAE-2 denoising": 0.6, "DAE-2": 0.5}  # fraction of the pixels that are corrupted
 METHODS = (
     "DBN-2",
     "CAE-2 jacobian",
@@ -106,7 +108,7 @@ class Models:
                 tied_weights=False,
                 loss="bernoulli",
                 corruption="salt_and_pepper",
-                corruption_level=TRAINING_NOISE,
+                corruption_level=TRAINING_NOISE[name],
                 batch_size=100,
                 learning_rate="cosine",
                 learning_rate_init=1e-3,
@@ -126,13 +128,13 @@ class Models:
         fine_tuning = {
             "fine_tune": "reconstruction",
             "corruption": "salt_and_pepper",
-            "corruption_level": TRAINING_NOISE,
             "batch_size": 100,
             "learning_rate_init": 1e-3,
-            "max_iter": epochs,
+            "max_iter": 2 * epochs,
         }
-        options = saved | (fine_tuning if name in DENOISERS else {})
-        return StackedAE([("low", low), ("high", clone(low))], **options)
+        if name in DENOISERS:
+            saved |= fine_tuning | {"corruption_level": TRAINING_NOISE[name]}
+        return StackedAE([("low", low), ("high", clone(low))], **saved)
 
 
 def binary(X):
@@ -144,7 +146,8 @@ def chains(method, models, starts, n_steps, noise=None, *, burn_in=0, thin=1):
     """Return states of the chains of a method, of shape (n_kept, n_chains, n_pixels)."""
     kept = {"burn_in": burn_in, "thin": thin, "random_state": 0}
     if method in DENOISERS:
-        corruption = {"corruption": "salt_and_pepper", "corruption_level": noise or TRAINING_NOISE}
+        level = noise or TRAINING_NOISE[method]
+        corruption = {"corruption": "salt_and_pepper", "corruption_level": level}
         states = sample_walkback(models[method], binary(starts), n_steps, **corruption, **kept)
         return np.stack([models[method].reconstruct(state) for state in states])
     if method != "DBN-2":
@@ -319,6 +322,8 @@ def main():
         for method in arguments.methods:
             key = {"method": method, "samples": arguments.samples, "width": arguments.width}
             key["epochs"] = arguments.epochs if "-2" in method else None
+            if method == "CAE-2 denoising":  # a row without this key is of less noise in fewer epochs
+                key["training_noise"] = TRAINING_NOISE[method]
             if (
                 method in NOISE and method not in DENOISERS
             ):  # rows without this key are of chains of the highest layer alone
