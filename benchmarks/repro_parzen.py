@@ -322,7 +322,9 @@ def main():
         for method in arguments.methods:
             key = {"method": method, "samples": arguments.samples, "width": arguments.width}
             key["epochs"] = arguments.epochs if "-2" in method else None
-            if method == "CAE-2 denoising":  # a row without this key is of less noise in fewer epochs
+            if (
+                method == "CAE-2 denoising"
+            ):  # a row without this key is of less noise in fewer epochs
                 key["training_noise"] = TRAINING_NOISE[method]
             if (
                 method in NOISE and method not in DENOISERS
