@@ -322,13 +322,11 @@ def main():
         for method in arguments.methods:
             key = {"method": method, "samples": arguments.samples, "width": arguments.width}
             key["epochs"] = arguments.epochs if "-2" in method else None
-            if (
-                method == "CAE-2 denoising"
-            ):  # a row without this key is of less noise in fewer epochs
+            # A row without this key is of less noise in fewer epochs.
+            if method == "CAE-2 denoising":
                 key["training_noise"] = TRAINING_NOISE[method]
-            if (
-                method in NOISE and method not in DENOISERS
-            ):  # rows without this key are of chains of the highest layer alone
+            # Rows without this key are of chains of the highest layer alone.
+            if method in NOISE and method not in DENOISERS:
                 key["chain"] = "all layers"
             if method == "DBN-2":  # rows without this key are of short chains
                 key["top"] = f"persistent chains, {TOP_EPOCHS} epochs"

@@ -13,10 +13,8 @@ from numba.extending import intrinsic
 from ._jit import kernel
 from .tiles import INT16, INT32, LANES, PAIRS, compiles_for, filler
 
-_ROWS, _COLUMNS = (
-    8,
-    48,
-)  # of a tile; a block of ``_ROWS`` pairs and ``_ROWS`` columns is packed at a time
+# Of a tile; a block of ``_ROWS`` pairs and ``_ROWS`` columns is packed at a time.
+_ROWS, _COLUMNS = 8, 48
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 
 

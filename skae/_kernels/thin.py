@@ -9,14 +9,14 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ._jit import kernel
-from .tiles import compiles_for
+from .tiles import INT32, LANES, compiles_for, everywhere
 
 # A tile is the part of a product that stays in registers: its rows, and its columns or vectors of LANES columns.
-N_ROWS, N_VECTORS, LANES = 5, 4, 16
+N_ROWS, N_VECTORS = 5, 4
 _CACHED = 2**17  # numbers of a matrix that stay in the cache for all rows of the other one
 
-_FLOAT, _INT32 = ir.FloatType(), ir.IntType(32)
-_VECTOR, _INTEGERS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT32, LANES)
+_FLOAT = ir.FloatType()
+_VECTOR, _INTEGERS = ir.VectorType(_FLOAT, LANES), ir.VectorType(INT32, LANES)
 _ZEROS = ir.Constant(_VECTOR, None)
 _LEAST = float(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)  # as in zero_if_tiny
 
@@ -110,7 +110,7 @@ def _fill_sums(typing_context, a, b, factors, weights, scale, out, i, k, n_vecto
                     others = [write.load(3, row, column, mask) for column in columns]
                 own[:] = [write.product_sum(factor, *each) for each in zip(others, own)]
             if scale != types.none:
-                factor = write.copies(arguments[4])
+                factor = everywhere(builder, arguments[4])
                 own[:] = [write.product_sum(factor, *each) for each in zip(own, before)]
         # After all loads, since several of the last rows may be the same one.
         for row, own in zip(rows, totals):
@@ -168,22 +168,22 @@ class _Writer:
     def mask(self, array, k):
         """Return the mask of the columns of an array from k."""
         builder = self._builder
-        rest = builder.trunc(builder.sub(self.length(array, 1), k), _INT32)
+        rest = builder.trunc(builder.sub(self.length(array, 1), k), INT32)
         numbers = ir.Constant(_INTEGERS, list(range(LANES)))
-        return builder.icmp_signed("<", numbers, self.copies(rest))
+        return builder.icmp_signed("<", numbers, everywhere(builder, rest))
 
     def load(self, array, row, k, mask=None):
         place = self._builder.bitcast(self.pointer(array, row, k), _VECTOR.as_pointer())
         if mask is None:
             return self._builder.load(place, align=4)
-        return self._call("llvm.masked.load", _VECTOR, [place, _INT32(4), mask, _ZEROS])
+        return self._call("llvm.masked.load", _VECTOR, [place, INT32(4), mask, _ZEROS])
 
     def store(self, value, array, row, k, mask=None):
         place = self._builder.bitcast(self.pointer(array, row, k), _VECTOR.as_pointer())
         if mask is None:
             self._builder.store(value, place, align=4)
         else:
-            self._call("llvm.masked.store", ir.VoidType(), [value, place, _INT32(4), mask])
+            self._call("llvm.masked.store", ir.VoidType(), [value, place, INT32(4), mask])
 
     def pointer(self, array, *places):
         kind, values = self._kinds[array], self._arrays[array]
@@ -191,12 +191,7 @@ class _Writer:
 
     def everywhere(self, array, *places):
         """Return a vector of copies of one number."""
-        return self.copies(self._builder.load(self.pointer(array, *places)))
-
-    def copies(self, number):
-        kind = ir.VectorType(number.type, LANES)
-        first = self._builder.insert_element(ir.Constant(kind, None), number, _INT32(0))
-        return self._builder.shuffle_vector(first, first, ir.Constant(_INTEGERS, None))
+        return everywhere(self._builder, self._builder.load(self.pointer(array, *places)))
 
     def add_products(self, sums, vector, others):
         for place, other in zip(sums, others):

@@ -20,6 +20,14 @@ def compiles_for(feature):
     return f"+{feature}" in features and not config.DISABLE_JIT
 
 
+def everywhere(builder, number):
+    """Return a vector of copies of one number."""
+    first = builder.insert_element(
+        ir.Constant(ir.VectorType(number.type, LANES), None), number, INT32(0)
+    )
+    return builder.shuffle_vector(first, first, ir.Constant(PAIRS, None))
+
+
 def filler(shape, number, added):
     """Return a function ``fill(a, b, out)`` for kernels, where ``out``, of this ``shape``, becomes the products.
 
@@ -72,7 +80,7 @@ class _Tile:
         builder = self._builder
         columns = {j: self._load(1, pair, self._index(j), PAIRS) for j in self._columns}
         for i in self._rows:
-            row = self._everywhere(self._load(0, self._index(i), pair, INT32))
+            row = everywhere(builder, self._load(0, self._index(i), pair, INT32))
             for j in self._columns:
                 place = self._sums[i, j]
                 builder.store(added(builder, builder.load(place), row, columns[j]), place)
@@ -82,11 +90,6 @@ class _Tile:
         for (i, j), total in self._sums.items():
             place = self._pointer(2, self._index(i), self._index(j), self._vector)
             self._builder.store(self._builder.load(total), place).align = 4
-
-    def _everywhere(self, pair):
-        """Return a vector of this pair."""
-        first = self._builder.insert_element(ir.Constant(PAIRS, None), pair, INT32(0))
-        return self._builder.shuffle_vector(first, first, ir.Constant(PAIRS, None))
 
     def _load(self, array, i, j, kind):
         value = self._builder.load(self._pointer(array, i, j, kind))

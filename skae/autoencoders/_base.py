@@ -72,9 +72,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         "loss": [StrOptions({"auto", *LOSSES}), list],
     }
 
-    _begins_off = (
-        False  # whether sigmoids of a single layer are off at most rows before the first step
-    )
+    # Whether sigmoids of a single layer are off at most standardized rows before the first step.
+    _begins_off = False
     _cure_of_constant_codes = CURE_OF_CONSTANT_CODES
     _imputation = None  # for ``impute``
     _learned_afterwards = ("_imputation",)
@@ -238,7 +237,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     def _first_state(self, network, rows, sample_weight):
         """Return the state before the first step on scaled rows, in which outputs are the columns' means."""
         state = self._initial_state(network, rows.dtype, output_bias=self._units.base_logits)
-        if self._begins_off and network.is_shallow:
+        suits = self.activation == "sigmoid" and self.standardize is not False
+        if self._begins_off and suits and network.is_shallow:
             turn_off_units(network, state.params, self._units.means, self._units.deviations)
         return state
 

@@ -275,8 +275,7 @@ class ContractiveAE(BaseAutoEncoder):
 
     @property
     def _begins_off(self):
-        begins_off = self.activation == "sigmoid" and self.standardize is not False
-        return begins_off and self.contracted == "code"
+        return self.contracted == "code"
 
     def _contraction(self, network, units):
         strength = self._strength(network, units, vars(self))

@@ -176,6 +176,7 @@ class DenoisingAE(BaseAutoEncoder):
     }
 
     _needs: ClassVar[tuple] = (LEVEL_NEED, SWAP_NEED)
+    _begins_off = True
 
     def objective(self, network, units):
         """Return the loss of reconstructing rows from corrupted copies of them.
@@ -200,10 +201,6 @@ class DenoisingAE(BaseAutoEncoder):
             emphasis=self._emphasis(corruption),
             penalties=weight_decays(self.weight_decay),
         )
-
-    @property
-    def _begins_off(self):
-        return self.activation == "sigmoid" and self.standardize is not False
 
     def _auto_step_size(self):
         units = vars(self).get("_units")
