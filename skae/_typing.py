@@ -154,6 +154,7 @@ Corruption: TypeAlias = (
 Loss: TypeAlias = (
     Literal["auto", "gaussian", "bernoulli", "multinomial"] | Sequence[tuple[str, Any]]
 )
+BiasInit: TypeAlias = Literal["auto", "off", "zeros"]
 Schedule: TypeAlias = Literal["constant", "cosine"]
 SolverLike: TypeAlias = Literal["adam", "sgd", "lbfgs"] | Solver
 StepSolverLike: TypeAlias = Literal["adam", "sgd"] | Solver

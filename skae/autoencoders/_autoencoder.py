@@ -45,6 +45,13 @@ class AutoEncoder(BaseAutoEncoder):
         than columns, the variance is not 1 but the number of sigmoids divided by that of columns, at least 0.1: they
         would be saturated otherwise. False uses X as it is. Methods take and return values on the scale of X.
         ``center_`` and ``scale_`` hold the scaling, which warm starts and ``partial_fit`` keep.
+    bias_init : {'auto', 'off', 'zeros'}, default='auto'
+        First biases of the code. ``'off'``, for sigmoids without hidden layers, turns most of them off at most rows:
+        pre-activations have a mean of -2 standard deviations, in proportion less with fewer units than columns. With
+        ``'zeros'``, as in the papers, codes are odd functions around the mean row at first, and linear classifiers of
+        them hardly follow curved boundaries. ``'auto'`` is ``'off'`` in DenoisingAE, and in
+        ContractiveAE with ``contracted="code"``, unless ``standardize`` is False; else it is ``'zeros'``, with which
+        residuals find anomalies better.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'

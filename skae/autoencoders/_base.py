@@ -18,6 +18,7 @@ from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
 from .._estimators.layer import NetworkLayer
+from .._estimators.needs import Need
 from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
@@ -25,6 +26,7 @@ from .._estimators.unsupervised import CURE_OF_CONSTANT_CODES, NETWORK_CONSTRAIN
 from .._typing import (
     ActivationName,
     ArrayLike,
+    BiasInit,
     FloatArray,
     Loss,
     MatrixLike,
@@ -53,6 +55,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     tied_weights: bool = True
     loss: Loss = "auto"
     standardize: Standardize = "auto"
+    bias_init: BiasInit = "auto"
     weight_decay: float = 0.0
     warm_start: bool = False
     learning_rate_init: float = 3e-3
@@ -70,10 +73,21 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         "activation": [StrOptions(set(ACTIVATIONS)), Activation],
         "tied_weights": ["boolean"],
         "loss": [StrOptions({"auto", *LOSSES}), list],
+        "bias_init": [StrOptions({"auto", "off", "zeros"})],
     }
 
-    # Whether sigmoids of a single layer are off at most standardized rows before the first step.
-    _begins_off = False
+    _needs: ClassVar[tuple] = (
+        Need(
+            "bias_init",
+            "bias_init activation hidden_layer_sizes",
+            "activation='sigmoid' without hidden_layer_sizes",
+            lambda self: (
+                self.bias_init != "off"
+                or (self.activation == "sigmoid" and np.size(self.hidden_layer_sizes) == 0)
+            ),
+        ),
+    )
+    _automatic_bias_init = "zeros"  # on standardized columns
     _cure_of_constant_codes = CURE_OF_CONSTANT_CODES
     _imputation = None  # for ``impute``
     _learned_afterwards = ("_imputation",)
@@ -237,8 +251,10 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     def _first_state(self, network, rows, sample_weight):
         """Return the state before the first step on scaled rows, in which outputs are the columns' means."""
         state = self._initial_state(network, rows.dtype, output_bias=self._units.base_logits)
-        suits = self.activation == "sigmoid" and self.standardize is not False
-        if self._begins_off and suits and network.is_shallow:
+        bias_init = self.bias_init
+        if bias_init == "auto" and self.standardize is not False:
+            bias_init = self._automatic_bias_init
+        if bias_init == "off" and self.activation == "sigmoid" and network.is_shallow:
             turn_off_units(network, state.params, self._units.means, self._units.deviations)
         return state
 

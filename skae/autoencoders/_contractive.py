@@ -37,9 +37,6 @@ class ContractiveAE(BaseAutoEncoder):
     and small sigma, ``contraction=sigma**2 / 2`` then has the optimum of a DenoisingAE with normal
     noise of standard deviation sigma, exactly so for linear models.
 
-    Without hidden layers, sigmoids begin with biases that turn them off at most rows, unless ``standardize`` is False:
-    else codes would be odd functions around the mean row, and no linear classifier of them could follow a sphere.
-
     Weights are tied: otherwise the penalty on the code could be made as small as one likes, by a small encoder and a
     large decoder.
 
@@ -99,6 +96,13 @@ class ContractiveAE(BaseAutoEncoder):
         to [0.1, 4] with one-hot groups: many units for few columns would be linear otherwise. With fewer columns than
         units, 0/1 columns are scaled too. False uses X as it is. Methods take and return values on the scale of X.
         ``center_`` and ``scale_`` hold the scaling, which warm starts and ``partial_fit`` keep.
+    bias_init : {'auto', 'off', 'zeros'}, default='auto'
+        First biases of the code. ``'off'``, for sigmoids without hidden layers, turns most of them off at most rows:
+        pre-activations have a mean of -2 standard deviations, in proportion less with fewer units than columns. With
+        ``'zeros'``, as in the papers, codes are odd functions around the mean row at first, and linear classifiers of
+        them hardly follow curved boundaries. ``'auto'`` is ``'off'`` in DenoisingAE, and in
+        ContractiveAE with ``contracted="code"``, unless ``standardize`` is False; else it is ``'zeros'``, with which
+        residuals find anomalies better.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -274,8 +278,8 @@ class ContractiveAE(BaseAutoEncoder):
         return SigmoidCode(width) if suits else None
 
     @property
-    def _begins_off(self):
-        return self.contracted == "code"
+    def _automatic_bias_init(self):
+        return "off" if self.contracted == "code" else "zeros"
 
     def _contraction(self, network, units):
         strength = self._strength(network, units, vars(self))

@@ -25,9 +25,6 @@ class DenoisingAE(BaseAutoEncoder):
     Minimizes the mean over samples of ``loss(x, r(x~))``, summed over features, where x~ is a new
     corruption of x at each step. Codes and scores are those of the clean x.
 
-    Without hidden layers, sigmoids begin with biases that turn them off at most rows, as in
-    :class:`~skae.ContractiveAE`.
-
     Parameters
     ----------
     n_components : int, default=500
@@ -68,6 +65,13 @@ class DenoisingAE(BaseAutoEncoder):
         one-hot groups are not scaled, and constant columns are left out. False uses X as it is. Methods take and return
         values on the scale of X. ``center_`` and ``scale_`` hold the scaling, which warm starts and ``partial_fit``
         keep.
+    bias_init : {'auto', 'off', 'zeros'}, default='auto'
+        First biases of the code. ``'off'``, for sigmoids without hidden layers, turns most of them off at most rows:
+        pre-activations have a mean of -2 standard deviations, in proportion less with fewer units than columns. With
+        ``'zeros'``, as in the papers, codes are odd functions around the mean row at first, and linear classifiers of
+        them hardly follow curved boundaries. ``'auto'`` is ``'off'`` in DenoisingAE, and in
+        ContractiveAE with ``contracted="code"``, unless ``standardize`` is False; else it is ``'zeros'``, with which
+        residuals find anomalies better.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -176,7 +180,7 @@ class DenoisingAE(BaseAutoEncoder):
     }
 
     _needs: ClassVar[tuple] = (LEVEL_NEED, SWAP_NEED)
-    _begins_off = True
+    _automatic_bias_init = "off"
 
     def objective(self, network, units):
         """Return the loss of reconstructing rows from corrupted copies of them.

@@ -143,22 +143,46 @@ def test_contraction_weighs_what_it_says_at_the_start():
     assert 0.07 < share < 0.11
 
 
-@pytest.mark.parametrize("Model", [ContractiveAE, DenoisingAE])
+SKEWED = np.random.default_rng(2).gamma(1.0, np.arange(1, 21), (5000, 20))
+
+
+@pytest.mark.parametrize("model", [ContractiveAE(), DenoisingAE(), AutoEncoder(bias_init="off")])
 @pytest.mark.parametrize("n_units, amount", [(40, 2), (20, 2), (5, 0.5)])
-def test_units_are_off_at_most_rows_of_standardized_columns(Model, n_units, amount):
-    rows = np.random.default_rng(2).gamma(1.0, np.arange(1, 21), (5000, 20))
-    model = Model(n_units, **STILL).fit(rows)
-    logits = logit(model.transform(rows))
+def test_units_are_off_at_most_rows(model, n_units, amount):
+    model = clone(model).set_params(n_components=n_units, **STILL).fit(SKEWED)
+    logits = logit(model.transform(SKEWED))
     ratios = logits.mean(axis=0) / logits.std(axis=0)
     np.testing.assert_allclose(ratios, -amount, rtol=0.1)
-    unchanged = [
+
+
+def test_units_are_off_at_most_rows_of_columns_as_they_are():
+    X = 0.3 * np.random.default_rng(2).standard_normal((5000, 20))
+    model = DenoisingAE(20, standardize=False, bias_init="off", **STILL).fit(X)
+    logits = logit(model.transform(X))
+    np.testing.assert_allclose(logits.mean(axis=0) / logits.std(axis=0), -2, rtol=0.1)
+
+
+@pytest.mark.parametrize("Model", [ContractiveAE, DenoisingAE])
+def test_units_with_biases_of_zero(Model):
+    n_units = 30
+    models = [
+        Model(n_units, bias_init="zeros", **STILL),
+        AutoEncoder(n_units, **STILL),
         Model(n_units, standardize=False, **STILL),
         Model(n_units, hidden_layer_sizes=30, **STILL),
         Model(n_units, activation="tanh", **STILL),
         ContractiveAE(n_units, contracted="reconstruction", tied_weights=False, **STILL),
     ]
-    for other in unchanged:
-        assert (other.fit(rows).model_.params.encoder_biases[0] == 0).all()
+    for model in models:
+        assert (model.fit(SKEWED).model_.params.encoder_biases[0] == 0).all()
+
+
+def test_off_is_for_one_layer_of_sigmoids():
+    for options in ({"activation": "relu"}, {"hidden_layer_sizes": 9}):
+        model = AutoEncoder(3, bias_init="off", **options, **STILL)
+        with pytest.warns(UserWarning, match="bias_init='off'.*needs activation='sigmoid' without"):
+            model.fit(REAL)
+        assert (model.model_.params.encoder_biases[0] == 0).all()
 
 
 @pytest.mark.slow
