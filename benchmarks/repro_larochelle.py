@@ -2,7 +2,7 @@
 
 The sets are regenerated from the published recipe (``skae.datasets``), since the archives are not available: compare
 ranks, not digits, and the SVM first. Training / validation / test rows are as published: 1,000 / 200 / 50,000 for rect,
-6,000 / 2,000 / 50,000 for convex, else 10,000 / 2,000 / 50,000. Stacks have layers of 1000 sigmoid units, tied weights and the cross-entropy loss, are
+6,000 / 2,000 / 50,000 for convex, else 10,000 / 2,000 / 50,000. Stacks have layers of 1000 sigmoid units, tied weights, first biases of 0 and the cross-entropy loss, are
 pre-trained greedily on the rows of the first two parts, without labels, and fine-tuned together on the first part with
 a learning rate that falls along a cosine, all for the same number of epochs (``DIGITS``, ``RECTANGLES`` below; layers of
 RBM-3 on bg-rand also for longer, ``LONGER``, which was added after test errors had been seen). Each keeps the
@@ -156,6 +156,7 @@ def layer(kind, training, setting):
         WIDTH,
         loss="bernoulli",
         tied_weights=True,
+        bias_init="zeros",
         max_iter=training["pretraining_epochs"],
         learning_rate_init=PRETRAINING_RATE,
         **options,

@@ -2,7 +2,7 @@
 
 A given number of the first 50,000 training images are labeled; only the auto-encoder and the tangent penalty use the
 others. The last 10,000 are for validation, and the 10,000 test images are used once. All networks are 784-1000-1000-10:
-NN starts from random weights, CAE from a stack of two contractive auto-encoders, and MTC from the same stack with the
+NN starts from random weights, CAE from a stack of two contractive auto-encoders with first biases of 0, and MTC from the same stack with the
 penalty along its 15 tangents, exact or by random directions, at the labeled rows and as many of 5,000 unlabeled ones
 (20,000 with 3,000 labels, which was found on validation images after test errors of 5,000 had been seen). A stack is
 trained once for each contraction. All are fine-tuned with inputs masked at random, which the paper does not mention
@@ -105,6 +105,7 @@ class Stacks:
             self._arguments.width,
             contraction=contraction,
             loss="bernoulli",
+            bias_init="zeros",
             batch_size=100,
             max_iter=self._arguments.pretraining_epochs,
         )

@@ -1,6 +1,6 @@
 """Nearest neighbors of MNIST on pixels, by tangent distance, and on codes: table 1 of Rifai et al. (NIPS 2011).
 
-1000 digits are labeled, 10,000 are tested. Contractive layers of 1000 sigmoids (tied weights, cross-entropy) learn from
+1000 digits are labeled, 10,000 are tested. Contractive layers of 1000 sigmoids (tied weights, first biases of 0, cross-entropy) learn from
 20,000 images without labels. Tangents are those of one layer, codes those of one and of two. The contraction, the
 numbers of neighbors and tangents, and whether the tangent planes of one or both points are used, are chosen with the
 first draw of labels on 2000 validation images; the other draws repeat them. The test images are used once per draw.
@@ -56,7 +56,8 @@ def load(folder, draw):
 def encoder(folder, contraction, n_layers):
     """Return a fitted auto-encoder of so many layers."""
     X = fetch_mnist(folder).data[:N_UNLABELED]
-    options = {"loss": "bernoulli", "batch_size": 100, "learning_rate_init": 3e-3, "max_iter": 15}
+    options = {"loss": "bernoulli", "bias_init": "zeros", "batch_size": 100, "max_iter": 15}
+    options["learning_rate_init"] = 3e-3
     layers = [
         (str(number), ContractiveAE(1000, contraction=contraction, **options))
         for number in range(n_layers)

@@ -1,7 +1,7 @@
 """Table 1 of Rifai et al. (ICML 2011) reproduced: one layer of 1000 units on MNIST, pre-trained and fine-tuned.
 
 The first 50,000 training images are for training, the last 10,000 for validation, and the 10,000 test images are used
-once. All models have sigmoid units, tied weights, the cross-entropy loss and the same number of epochs. The setting of
+once. All models have sigmoid units, tied weights, first biases of 0, the cross-entropy loss and the same number of epochs. The setting of
 each is the one of its grid (``GRID`` below) with the smallest validation error for the first seed; the other seeds
 repeat it. All are fine-tuned with inputs masked at random, which the paper does not mention (that it helps was seen on
 test errors before); ``repro_one_layer_unmasked.txt`` has the table without masking. ||J||_F and saturation (codes below
@@ -73,6 +73,7 @@ def measure(model, setting, seed, data, arguments):
     layer = MODELS[model](
         1000,
         loss="bernoulli",
+        bias_init="zeros",
         max_iter=arguments.pretraining_epochs,
         learning_rate_init=3e-3,
         **options,
