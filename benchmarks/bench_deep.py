@@ -132,7 +132,7 @@ def squared_error(X, reconstruction):
 
 def deep_autoencoder(arguments):
     """Return the stack of the 2006 paper, of auto-encoders instead of restricted Boltzmann machines."""
-    options = {"batch_size": arguments.batch_size, "tol": 0.0, "verbose": arguments.verbose}
+    options = {"batch_size": arguments.batch_size, "verbose": arguments.verbose}
     layers = [
         (
             f"ae{depth}",

@@ -81,7 +81,7 @@ def classifier(task, kind, n_labels, seed, checkpoint):
     """Return the net, ready to be fitted."""
     epochs = task.steps * task.batch_size // n_labels
     layer_epochs = epochs // 2 if kind == "supervised" else task.unsupervised_epochs
-    options = {"batch_size": task.batch_size, "tol": 0.0}
+    options = {"batch_size": task.batch_size}
     layers = [
         (
             f"layer{depth}",

@@ -147,8 +147,7 @@ def layer(kind, training, setting):
     if kind == "RBM":
         steps = {"solver": "sgd", "learning_rate": "constant", "batch_size": 100}
         return RBM(WIDTH, **{"max_iter": training["pretraining_epochs"], **steps, **setting})
-    # Patience for more epochs than there are: all models train for as long.
-    options = {"batch_size": training["batch_size"], "tol": 0, "n_iter_no_change": 1000}
+    options = {"batch_size": training["batch_size"]}
     if kind == "DAEs":
         options |= {"corruption": "salt_and_pepper", "emphasis": (1.0, 0.0)}
     kinds = {"CAE": ContractiveAE, "DAE": DenoisingAE, "DAEs": DenoisingAE, "SAE": AutoEncoder}

@@ -129,7 +129,6 @@ def build(method, setting, stacks, n_labels, seed, arguments):
     training = {
         "batch_size": batch_size,
         "max_iter": epochs_of(n_labels, arguments),
-        "tol": 0,
         "random_state": seed,
         "corruption": "masking",
         "corruption_level": setting["corruption_level"],

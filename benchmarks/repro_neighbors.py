@@ -5,10 +5,11 @@
 numbers of neighbors and tangents, and whether the tangent planes of one or both points are used, are chosen with the
 first draw of labels on 2000 validation images; the other draws repeat them. The test images are used once per draw.
 
-    python benchmarks/repro_neighbors.py --data DIR [--draws 3] [--threads 1]
+    python benchmarks/repro_neighbors.py --data DIR [--draws 3] [--threads 1] [--short]
 
 DIR (or SKAE_DATA) has mnist.npz. Each measurement is kept in ``repro_neighbors.jsonl``, and skipped when the script is
-started again.
+started again. ``--short`` takes one draw and the settings that were chosen before (``CHOSEN``), and writes
+``repro_neighbors_short``.
 """
 
 import argparse
@@ -39,6 +40,12 @@ GRID = {
     ],
     "codes 1": [{"contraction": c, "n_neighbors": k} for c in CONTRACTIONS for k in NEIGHBORS],
     "codes 2": [{"contraction": c, "n_neighbors": k} for c in CONTRACTIONS for k in NEIGHBORS],
+}
+CHOSEN = {
+    "pixels": [{"n_neighbors": 1}],
+    "tangents": [{"contraction": 0.1, "n_neighbors": 1, "n_tangents": 1, "planes": "query"}],
+    "codes 1": [{"contraction": 0.3, "n_neighbors": 1}],
+    "codes 2": [{"contraction": 0.3, "n_neighbors": 3}],
 }
 N_UNLABELED, N_LABELED, N_VALIDATION = 20_000, 1000, 2000
 
@@ -85,12 +92,16 @@ def main():
     parser.add_argument("--results", default=RESULTS)
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--short", action="store_true", help="the order, in ten minutes")
     options = parser.parse_args()
-    records = Records(options.results, "repro_neighbors")
+    form, grid = "repro_neighbors", GRID
+    if options.short:
+        form, grid, options.draws = "repro_neighbors_short", CHOSEN, 1
+    records = Records(options.results, form)
     train, validation, _ = load(options.data, 0)
     lines = ["neighbors by   accuracy in percent     published   setting"]
     with threadpool_limits(options.threads):
-        for name, settings in GRID.items():
+        for name, settings in grid.items():
             found = []
             for setting in settings:
                 key = {"model": name, "setting": setting, "rows": "validation", "draw": 0}

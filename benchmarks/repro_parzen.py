@@ -31,13 +31,14 @@ strokes; ``blobs`` of CAE-2 by their distance, since the angle to thick strokes 
 class (1-NN); the mean distance of a sample from the start of its chain, and that of two training images; and the steps
 after which the correlation with a state falls below 1/e (``memory``).
 
-    python benchmarks/repro_parzen.py --data DIR [--epochs 30] [--samples 10000]
+    python benchmarks/repro_parzen.py --data DIR [--epochs 30] [--samples 10000] [--short]
 
 ``repro_parzen_greedy.txt`` and its sheets are from an earlier form of this benchmark, with the greedy stack of masking
 denoisers, and chains of the highest contractive layer alone.
 
 Each row is kept in ``repro_parzen.jsonl`` and skipped when the script is started again; layers have checkpoints. Sheets
-of samples are ``repro_parzen_*.png``: each row is a chain, from its start to step 1000.
+of samples are ``repro_parzen_*.png``: each row is a chain, from its start to step 1000. ``--short`` learns from 10,000
+images with 500 units, draws 2000 samples from 200 chains, and writes ``repro_parzen_short``.
 """
 
 import argparse
@@ -78,9 +79,10 @@ METHODS = (
     "training data",
     "k-means",
 )
-N_CHAINS, BURN_IN, THIN = 1000, 20, 5
+BURN_IN, THIN = 20, 5
 LONG, EVERY = 1000, 20  # steps of long chains, and how often their states are looked at
-N_FOR_NOISE = 1000  # long chains that choose the size of the noise
+N_TRAINING = 50_000
+SHORT = {"n_images": 10_000, "epochs": 10, "width": 500, "samples": 2000, "chains": 200}
 
 
 class Models:
@@ -97,9 +99,12 @@ class Models:
 
     def _build(self, name):
         epochs, width = self._arguments.epochs, self._arguments.width
-        path = Path(self._arguments.results) / f"repro_parzen.{name.replace(' ', '_')}.stack"
+        path = (
+            Path(self._arguments.results)
+            / f"{form_of(self._arguments)}.{name.replace(' ', '_')}.stack"
+        )
         saved = {"random_state": 0, "checkpoint": path, "resume": True}
-        options = {"max_iter": epochs, "tol": 0.0}
+        options = {"max_iter": epochs}
         if name == "DAE-2":
             return DenoisingAE(
                 width,
@@ -116,12 +121,12 @@ class Models:
                 **saved,
             )
         if name == "DBN-2":
-            options |= {"solver": "sgd", "learning_rate": "constant", "learning_rate_init": 0.1}
-            low = RBM(width, visible="bernoulli", weight_decay=2e-4, **options)
+            shared = {"visible": "bernoulli", "weight_decay": 2e-4, "solver": "sgd"}
+            constant = {"learning_rate": "constant", "learning_rate_init": 0.1, "tol": 0}
+            low = RBM(width, max_iter=epochs, **constant, **shared)
             # The highest RBM alone is sampled from: persistent chains find the modes that data do not have.
-            high = clone(low).set_params(
-                gradient="pcd", learning_rate="cosine", learning_rate_init=0.05, max_iter=TOP_EPOCHS
-            )
+            cosine = {"learning_rate": "cosine", "learning_rate_init": 0.05}
+            high = RBM(width, gradient="pcd", max_iter=TOP_EPOCHS, **cosine, **shared)
             return DBN([("low", low), ("high", high)], **saved)
         options |= {"loss": "bernoulli", "batch_size": 100, "learning_rate_init": 1e-3}
         if name == "CAE-2":
@@ -137,6 +142,11 @@ class Models:
         if name in DENOISERS:
             saved |= fine_tuning | {"corruption_level": TRAINING_NOISE[name]}
         return StackedAE([("low", low), ("high", clone(low))], **saved)
+
+
+def form_of(arguments):
+    """Return how the names of files begin."""
+    return "repro_parzen_short" if arguments.short else "repro_parzen"
 
 
 def binary(X):
@@ -164,25 +174,25 @@ def chains(method, models, starts, n_steps, noise=None, *, burn_in=0, thin=1):
     return np.stack(states)
 
 
-def drawn(method, models, X, n_samples, noise=None):
+def drawn(method, models, X, n_samples, n_chains, noise=None):
     """Return samples of a method, and the starts of their chains."""
     rng = np.random.default_rng(0)
-    starts = X[rng.choice(len(X), N_CHAINS, replace=False)]
+    starts = X[rng.choice(len(X), n_chains, replace=False)]
     if method == "training data":
         return X[rng.choice(len(X), n_samples, replace=False)], None
     if method == "k-means":
         means = MiniBatchKMeans(n_samples, init="random", n_init=1, random_state=0)
         return means.fit(X).cluster_centers_.astype(X.dtype), None
-    n_steps = BURN_IN + -(-n_samples // N_CHAINS) * THIN
+    n_steps = BURN_IN + -(-n_samples // n_chains) * THIN
     states = chains(method, models, starts, n_steps, noise, burn_in=BURN_IN, thin=THIN)
     # States stand chain beside chain, time after time.
     return states.reshape(-1, X.shape[1])[:n_samples], starts
 
 
-def chosen_noise(method, models, X, look):
+def chosen_noise(method, models, X, look, n_chains):
     """Return the noise whose long chains end in little junk and in all classes."""
     rng, found = np.random.default_rng(3), {}
-    starts = X[rng.choice(len(X), N_FOR_NOISE, replace=False)]
+    starts = X[rng.choice(len(X), n_chains, replace=False)]
     for noise in NOISE[method]:
         ends = look.at(chains(method, models, starts, LONG, noise, thin=LONG)[-1])
         junk = max(ends["junk"], ends["blobs"], MOST_JUNK)
@@ -229,10 +239,10 @@ def memory(states):
     return len(states)
 
 
-def long_chains(method, models, X, look, noise, path):
+def long_chains(method, models, X, look, noise, path, n_chains):
     """Return what chains of 1000 steps end in, from training images and from noise; save their sheet."""
     rng = np.random.default_rng(2)
-    starts = X[rng.choice(len(X), N_CHAINS, replace=False)]
+    starts = X[rng.choice(len(X), n_chains, replace=False)]
     states = chains(method, models, starts, LONG, noise, thin=EVERY)
     save_sheet(states, path)
     found = {f"end_{key}": value for key, value in look.at(states[-1]).items()}
@@ -262,10 +272,10 @@ def row(method, models, data, look, arguments):
     X, X_validation, X_test = data
     noise = None
     if method in NOISE:
-        noise = chosen_noise(method, models, X, look)
-    samples, starts = drawn(method, models, X, arguments.samples, noise)
+        noise = chosen_noise(method, models, X, look, arguments.chains)
+    samples, starts = drawn(method, models, X, arguments.samples, arguments.chains, noise)
     likelihood = parzen_log_likelihood(samples, X_test, X_validation=X_validation)
-    path = Path(arguments.results) / f"repro_parzen_{method.replace(' ', '_').lower()}.png"
+    path = Path(arguments.results) / f"{form_of(arguments)}_{method.replace(' ', '_').lower()}.png"
     found = {
         "noise": noise,
         "log_likelihood": round(likelihood.mean, 2),
@@ -276,11 +286,11 @@ def row(method, models, data, look, arguments):
     if starts is None:
         save_sheet(samples[np.newaxis], path)
         return found
-    places = np.arange(len(samples)) % N_CHAINS
+    places = np.arange(len(samples)) % arguments.chains
     moved = np.linalg.norm(samples - starts[places], axis=1).mean()
     return found | {
         "moved": round(float(moved), 2),
-        **long_chains(method, models, X, look, noise, path),
+        **long_chains(method, models, X, look, noise, path, arguments.chains),
     }
 
 
@@ -313,12 +323,16 @@ def main():
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--methods", nargs="*", default=METHODS)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--short", action="store_true", help="the order, in ten minutes")
     arguments = parser.parse_args()
+    vars(arguments).update({"n_images": N_TRAINING, "chains": 1000})
+    if arguments.short:
+        vars(arguments).update(SHORT)
     mnist = fetch_mnist(arguments.data)
-    X, y = mnist.data[:50_000], mnist.target[:50_000]
+    X, y = mnist.data[: arguments.n_images], mnist.target[: arguments.n_images]
     data = X, mnist.data[50_000:60_000], mnist.data[60_000:]
     look = Look(X, y, data[1])
-    records, models = Records(arguments.results, "repro_parzen"), Models(X, arguments)
+    records, models = Records(arguments.results, form_of(arguments)), Models(X, arguments)
     lines = []
     with threadpool_limits(arguments.threads):
         for method in arguments.methods:

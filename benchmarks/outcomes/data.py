@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import OneHotEncoder
 
-BUNDLED = {"digits", "breast cancer", "wine", "iris"}
+BUNDLED = {"digits", "digits, 5 folds", "breast cancer", "wine", "iris"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Table:
         How many of the first columns are quantities, where the others are categories.
     categories : tuple of str, default=()
         Columns to be encoded.
+    n_folds : int, default=0
+        Instead of a split, that many folds of rows in their order, as ``cross_val_score`` takes them.
     """
 
     X: object
@@ -42,6 +44,7 @@ class Table:
     peak: float = 0.0
     n_real: int | None = None
     categories: tuple = ()
+    n_folds: int = 0
 
     def encoder(self):
         """Return what makes numbers of the columns: categories one-hot, the others as they are."""
@@ -55,10 +58,10 @@ class Table:
         )
 
 
-def bundled(load, peak, folder, short):
+def bundled(load, peak, folder, short, **options):
     """Return a set that comes with scikit-learn."""
     X, y = load(return_X_y=True)
-    return Table(X, y, peak=peak)
+    return Table(X, y, peak=peak, **options)
 
 
 def mnist(n_train, n_test, peak, folder, short):
@@ -119,6 +122,7 @@ def reuters(folder, short):
 
 SETS = {
     "digits": partial(bundled, load_digits, 16.0),
+    "digits, 5 folds": partial(bundled, load_digits, 16.0, n_folds=5),
     "breast cancer": partial(bundled, load_breast_cancer, 0.0),
     "wine": partial(bundled, load_wine, 0.0),
     "iris": partial(bundled, load_iris, 0.0),
