@@ -85,7 +85,7 @@ def main():
 
     lines = [
         "30 numbers for an image of MNIST: squared error of a test image",
-        "model              ours  published",
+        "model              ours  published  hours",
     ]
     with threadpool_limits(options.threads):
         for name, measure in {"PCA": pca, "deep auto-encoder": stack}.items():
@@ -93,7 +93,8 @@ def main():
             if name != "PCA":
                 key |= {"epochs": options.epochs, "rate": RATE, "weight_decay": WEIGHT_DECAY}
             error = records.once(key, measure)["error"]
-            lines.append(f"{name:18s} {error:5.2f}  {PUBLISHED[name]:9.2f}")
+            hours = records.hours(**key)
+            lines.append(f"{name:18s} {error:5.2f}  {PUBLISHED[name]:9.2f} {hours:6.2f}")
     records.table("\n".join(lines))
 
 

@@ -99,7 +99,7 @@ def main():
         form, grid, options.draws = "repro_neighbors_short", CHOSEN, 1
     records = Records(options.results, form)
     train, validation, _ = load(options.data, 0)
-    lines = ["neighbors by   accuracy in percent     published   setting"]
+    lines = ["neighbors by   accuracy in percent     published  hours   setting"]
     with threadpool_limits(options.threads):
         for name, settings in grid.items():
             found = []
@@ -121,7 +121,7 @@ def main():
 
                 tested.append(records.once(key, test)["accuracy"])
             lines.append(
-                f"{name:12s} {np.mean(tested):7.2f}, deviation {np.std(tested):.2f}  {PUBLISHED[name]:10.2f}   {best}"
+                f"{name:12s} {np.mean(tested):7.2f}, deviation {np.std(tested):.2f}  {PUBLISHED[name]:10.2f} {records.hours(model=name):6.2f}   {best}"
             )
     head = f"MNIST, {N_LABELED} labels of {options.draws} draws, 10,000 test images; layers from {N_UNLABELED} images"
     records.table("\n".join([head, *lines]))

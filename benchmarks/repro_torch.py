@@ -153,7 +153,7 @@ def main():
             spread[library] = np.mean(errors), np.std(errors, ddof=1) if len(errors) > 1 else 0.0
             seeds = " ".join(f"{error:.2f}" for error in errors)
             lines.append(
-                f"{library:6s} {spread[library][0]:5.2f}, deviation {spread[library][1]:.2f}; seeds {seeds}"
+                f"{library:6s} {spread[library][0]:5.2f}, deviation {spread[library][1]:.2f}; seeds {seeds}; {records.hours(library=library):.2f} hours"
             )
     difference = spread["skae"][0] - spread["torch"][0]
     lines.append(f"difference of the means {difference:+.2f}")
