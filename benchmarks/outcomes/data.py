@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import OneHotEncoder
 
-BUNDLED = {"digits", "digits, 5 folds", "breast cancer", "wine", "iris"}
+BUNDLED = {"digits", "digits, folds", "breast cancer", "wine", "iris"}
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def reuters(folder, short):
 
 SETS = {
     "digits": partial(bundled, load_digits, 16.0),
-    "digits, 5 folds": partial(bundled, load_digits, 16.0, n_folds=5),
+    "digits, folds": partial(bundled, load_digits, 16.0, n_folds=5),
     "breast cancer": partial(bundled, load_breast_cancer, 0.0),
     "wine": partial(bundled, load_wine, 0.0),
     "iris": partial(bundled, load_iris, 0.0),
