@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from records import Records
+from scipy import stats
 from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
@@ -85,6 +86,15 @@ def correct(name, folder, setting, train, rows):
     return round(100 * KNeighborsClassifier(**options).fit(*train).score(*rows), 2)
 
 
+def spread(values):
+    """Return a mean as text, of several values with its 95% interval (Student)."""
+    mean = f"{np.mean(values):7.2f}"
+    if len(values) < 2:
+        return mean
+    scale = stats.t.ppf(0.975, len(values) - 1) / len(values) ** 0.5
+    return f"{mean} +- {scale * np.std(values, ddof=1):.2f}"
+
+
 def main():
     """Measure what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -99,7 +109,7 @@ def main():
         form, grid, options.draws = "repro_neighbors_short", CHOSEN, 1
     records = Records(options.results, form)
     train, validation, _ = load(options.data, 0)
-    lines = ["neighbors by   accuracy in percent     published  hours   setting"]
+    lines = ["neighbors by   accuracy, 95% interval  published  hours   setting"]
     with threadpool_limits(options.threads):
         for name, settings in grid.items():
             found = []
@@ -121,9 +131,9 @@ def main():
 
                 tested.append(records.once(key, test)["accuracy"])
             lines.append(
-                f"{name:12s} {np.mean(tested):7.2f}, deviation {np.std(tested):.2f}  {PUBLISHED[name]:10.2f} {records.hours(model=name):6.2f}   {best}"
+                f"{name:12s} {spread(tested):22s} {PUBLISHED[name]:10.2f} {records.hours(model=name):6.2f}   {best}"
             )
-    head = f"MNIST, {N_LABELED} labels of {options.draws} draws, 10,000 test images; layers from {N_UNLABELED} images"
+    head = f"MNIST, {N_LABELED} labels of {options.draws} draws, 10,000 test images, accuracy in percent; layers from {N_UNLABELED} images"
     records.table("\n".join([head, *lines]))
 
 
