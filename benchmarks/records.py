@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 
 class Records:
@@ -67,6 +68,13 @@ class Records:
     def _append(self, suffix, line):
         with open(self._path.with_suffix(suffix), "a") as file:
             file.write(line + "\n")
+
+
+def half_interval(numbers):
+    """Return half of the 95% interval of a mean (Student); NaN for a single number."""
+    if len(numbers) < 2:
+        return np.nan
+    return stats.t.ppf(0.975, len(numbers) - 1) * np.std(numbers, ddof=1) / np.sqrt(len(numbers))
 
 
 def half_width(percent, n_samples):

@@ -35,7 +35,7 @@ import numpy as np
 import repro_larochelle
 from kernel import KernelClassifier
 from linear import LinearClassifier
-from records import Records, half_width
+from records import Records, half_interval, half_width
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
@@ -299,9 +299,10 @@ def compare_with_few_labels(arguments, loaded, wanted):
             f"{found['cpu_minutes_of_features']} CPU min"
         )
     differences = np.subtract(*(record[each]["accuracies"] for each in ENCODINGS))
-    width = 2.78 * differences.std(ddof=1) / np.sqrt(DRAWS)  # Student's t
     each = ", ".join(f"{value:+.2f}" for value in differences)
-    lines.append(f"difference      {differences.mean():+.2f} +- {width:.2f}; of each draw {each}")
+    lines.append(
+        f"difference      {differences.mean():+.2f} +- {half_interval(differences):.2f}; of each draw {each}"
+    )
     records.table("\n".join(lines))
 
 

@@ -22,7 +22,8 @@ chosen on validation rows here.
 DIR (or SKAE_DATA) has mnist.npz, and natural_images.npz for the sets with images. Each fit is kept in
 ``repro_larochelle.jsonl`` of ``--results``, and skipped when the script is started again, which adds missing sets,
 models and seeds. ``repro_larochelle_unmasked.txt`` has the table of an earlier recipe: constant steps, no masking.
-``--table`` prints the results so far. ``--short`` uses a tenth of the epochs and one setting.
+``--table`` prints the results so far. ``--short`` uses a tenth of the epochs, one setting and one seed, on basic and
+rect if no sets are named, and writes ``repro_larochelle_short``.
 """
 
 import argparse
@@ -207,7 +208,7 @@ def least(settings):
 
 def selected(records, name, model, data, arguments):
     """Return the fits of the chosen setting, one for each seed, and the one without masking; none before all are there."""
-    choosing = range(n_choosing_seeds(name, model))
+    choosing = range(1 if arguments.short else n_choosing_seeds(name, model))
 
     def fit(setting, masked, seed):
         training = {} if model == "SVM" else training_of(name, model, arguments.short)
@@ -263,7 +264,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
     parser.add_argument("--results", default=RESULTS)
-    parser.add_argument("--sets", nargs="+", choices=list(PUBLISHED), default=list(PUBLISHED))
+    parser.add_argument("--sets", nargs="+", choices=list(PUBLISHED))
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
@@ -271,7 +272,10 @@ def main():
     parser.add_argument("--short", action="store_true", help="the order, within minutes")
     parser.add_argument("--table", action="store_true", help="of what is there: fit nothing")
     arguments = parser.parse_args()
-    form = "repro_larochelle_short" if arguments.short else "repro_larochelle"
+    form, sets = "repro_larochelle", arguments.sets or list(PUBLISHED)
+    if arguments.short:
+        form, sets = "repro_larochelle_short", arguments.sets or ["basic", "rect"]
+        arguments.seeds = 1
     records = Records(arguments.results, form, measuring=not arguments.table)
     lines = [
         "Regenerated sets: compare ranks, not digits. Test error in percent, mean over seeds, with its 95% interval on "
@@ -279,7 +283,7 @@ def main():
         f"{'set':10s} {'model':6s} {'ours':>14s} {'published':>15s} {'scaled':>7s} {'unmasked':>9s} {'hours':>6s}   setting",
     ]
     with threadpool_limits(arguments.threads):
-        for name in arguments.sets:
+        for name in sets:
             data = None if arguments.table else load(name, arguments.data)
             runs, unmasked = {}, {}
             for model in arguments.models:

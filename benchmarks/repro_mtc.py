@@ -25,8 +25,7 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from records import Records, half_width
-from scipy import stats
+from records import Records, half_interval, half_width
 from sklearn.svm import SVC
 from sklearn.utils import Bunch
 from threadpoolctl import threadpool_limits
@@ -220,13 +219,6 @@ def best_setting(records):
     return min(records, key=lambda record: record["validation_error"])["setting"]
 
 
-def interval(values):
-    """Return half of the 95% interval of a mean (Student)."""
-    if len(values) < 2:
-        return np.nan
-    return stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-
-
 def table(runs, records):
     """Return the lines of each number of labels."""
     lines = []
@@ -234,7 +226,7 @@ def table(runs, records):
         errors = {method: [run["test_error"] for run in fits] for method, fits in methods.items()}
         for method, values in errors.items():
             if len(values) > 1:
-                spread = f"+- {interval(values):.2f} over {len(values)} draws"
+                spread = f"+- {half_interval(values):.2f} over {len(values)} draws"
             else:
                 spread = f"+- {half_width(values[0], 10_000):.2f} on 10,000 images"
             published = PUBLISHED[n_labels].get(method.split()[0], np.nan)
@@ -248,7 +240,7 @@ def table(runs, records):
             if n_pairs > 1:
                 gains = np.subtract(errors[worse][:n_pairs], errors[better][:n_pairs])
                 lines.append(
-                    f"{'':6s} {worse} - {better}: {gains.mean():.2f} +- {interval(gains):.2f}, "
+                    f"{'':6s} {worse} - {better}: {gains.mean():.2f} +- {half_interval(gains):.2f}, "
                     f"positive in {np.sum(gains > 0)} of {len(gains)} draws"
                 )
     return lines

@@ -18,8 +18,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from records import Records
-from scipy import stats
+from records import Records, half_interval
 from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
@@ -89,10 +88,7 @@ def correct(name, folder, setting, train, rows):
 def spread(values):
     """Return a mean as text, of several values with its 95% interval (Student)."""
     mean = f"{np.mean(values):7.2f}"
-    if len(values) < 2:
-        return mean
-    scale = stats.t.ppf(0.975, len(values) - 1) / len(values) ** 0.5
-    return f"{mean} +- {scale * np.std(values, ddof=1):.2f}"
+    return mean if len(values) < 2 else f"{mean} +- {half_interval(values):.2f}"
 
 
 def main():

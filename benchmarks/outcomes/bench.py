@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from records import half_interval
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
@@ -145,13 +145,6 @@ def source_hash():
 def values(runs, name):
     """Return the values of ``name`` by seed, of the runs that have it."""
     return {run["seed"]: run[name] for run in runs if run.get(name) is not None}
-
-
-def half_interval(numbers):
-    """Return half of the 95% interval of a mean (Student)."""
-    if len(numbers) < 2:
-        return np.nan
-    return stats.t.ppf(0.975, len(numbers) - 1) * np.std(numbers, ddof=1) / np.sqrt(len(numbers))
 
 
 def differences(runs, others, name):

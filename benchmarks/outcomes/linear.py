@@ -5,6 +5,7 @@ test rows are then not those of training rows.
 """
 
 import numpy as np
+from records import half_interval
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -12,7 +13,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from skae import ContractiveAE
 
-from .bench import accuracies, differences, gain, half_interval, rows, scaler, verdict_of
+from .bench import accuracies, differences, gain, rows, scaler, verdict_of
 
 # The least gain of the codes over the raw columns, in points.
 TARGETS = {

