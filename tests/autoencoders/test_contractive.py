@@ -87,6 +87,7 @@ MODELS = {
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.usefixtures("few_epochs")
 def test_singular_values_are_those_of_the_jacobian(name, dtype):
     """Of columns in different units, some of them constant, with fewer units than columns and with more."""
     rows = (X * np.linspace(1, 100, 64)).astype(dtype)

@@ -113,6 +113,7 @@ def _lowest_part(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize("again", [False, True], ids=["first fit", "second fit"])
+@pytest.mark.usefixtures("few_epochs")
 def test_an_interrupt_in_the_first_stage_leaves_what_it_has(make, again, monkeypatch):
     model = make()
     if again:
