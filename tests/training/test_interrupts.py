@@ -12,7 +12,7 @@ from interrupts import InterruptAtCall, InterruptAtLine
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.datasets import load_iris
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController
 
 import skae
 from skae import (
@@ -265,10 +265,13 @@ EVERYWHERE = {
 }
 
 
+_POOLS = ThreadpoolController()  # of the libraries: looking for them takes as long as a fit
+
+
 def _state():
     """Return what the process and this thread share with later fits."""
     threads = sum(thread.ident is not None for thread in threading.enumerate())
-    limits = [(each["filepath"], each["num_threads"]) for each in threadpool_info()]
+    limits = [(each["filepath"], each["num_threads"]) for each in _POOLS.info()]
     return threads, limits, _threads.local.team, np.geterr(), get_config()
 
 
