@@ -93,7 +93,7 @@ def test_code_and_its_slopes():
 def test_density_of_a_mixture(mixture):
     """The log density is right to 0.15 nats (root mean square) where data are, and the score to 10%."""
     noise = 0.5
-    model = EnergyAE(20, noise=noise, **OPTIONS).fit(mixture.draw(10_000))
+    model = EnergyAE(20, noise=noise, **OPTIONS).fit(mixture.draw(20_000))
     X = mixture.draw(2000)
     X += noise * rng.standard_normal(X.shape)
     differences = model.score_samples(X) - mixture.log_density(X, noise)
