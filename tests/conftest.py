@@ -12,13 +12,13 @@ from threadpoolctl import threadpool_limits
 if "forkserver" in multiprocessing.get_all_start_methods():
     os.environ.setdefault("DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD", "forkserver")
 
-import skae  # noqa: E402, F401  (whose libraries have the threads)
-
 
 def pytest_sessionstart():
     """Share the cores among the processes of pytest-xdist: threads that wait for others would slow all of them."""
     n_processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
     if n_processes > 1:
+        import skae  # noqa: F401  (whose libraries have the threads; the process that starts the others needs none)
+
         n_threads = max(cpu_count() // n_processes, 1)
         threadpool_limits(n_threads)
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # of processes that tests start
@@ -27,11 +27,18 @@ def pytest_sessionstart():
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_collection():
-    """Keep Python from looking for garbage among modules and tests, of which there is none, again and again."""
+    """Keep Python from looking for garbage among modules and tests, of which there is none, and seldom among others."""
     gc.disable()
     yield
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
+
+
+@pytest.fixture
+def few_epochs(monkeypatch):
+    """Take two epochs where ``max_iter`` is 'auto'."""
+    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 2)
 
 
 def pytest_addoption(parser):

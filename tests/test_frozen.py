@@ -102,6 +102,7 @@ def test_a_part_that_is_fitted_anew_leaves_the_whole(whole, part, frozen):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("Part", [AutoEncoder, MiniBatchKMeans])
+@pytest.mark.usefixtures("few_epochs")
 def test_a_dictionary_that_is_fitted_anew_leaves_the_features(Part):
     rng = np.random.default_rng(0)
     images, patches = rng.random((5, 12, 12)), rng.random((50, 25))

@@ -1,6 +1,7 @@
 """Wide sparse data: what is dense at once goes into the working memory."""
 
 import tracemalloc
+from functools import cache
 
 import numpy as np
 import pytest
@@ -48,12 +49,18 @@ MODELS = {
 }
 
 
+@pytest.fixture(scope="module")
+def fitted(X):
+    """Return a function that fits a model by its name, once."""
+    return cache(lambda name: MODELS[name].fit(X[:20]))
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", ["transform", "score_samples"])
 @pytest.mark.parametrize("name", MODELS)
-def test_blocks_heed_the_working_memory(X, name, method):
-    model = MODELS[name].fit(X[:20])
+def test_blocks_heed_the_working_memory(X, fitted, name, method):
+    model = fitted(name)
     if not hasattr(model, method):
         pytest.skip("it has none")
     whole = getattr(model, method)(X)
@@ -63,8 +70,8 @@ def test_blocks_heed_the_working_memory(X, name, method):
     assert peak < 15
 
 
-def test_a_score_of_sparse_rows_is_that_of_dense_ones(X):
-    model, x = MODELS["coder"].fit(X[:20]), X[:50].toarray()
+def test_a_score_of_sparse_rows_is_that_of_dense_ones(X, fitted):
+    model, x = fitted("coder"), X[:50].toarray()
     errors = x - model.transform(x) @ model.components_
     expected = -0.5 * (errors**2).sum(axis=1)
     np.testing.assert_allclose(model.score_samples(X[:50]), expected, rtol=1e-5)

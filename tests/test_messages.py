@@ -469,6 +469,7 @@ def _sampled(model, **options):
         ),
     ],
 )
+@pytest.mark.usefixtures("few_epochs")
 def test_arguments_are_named(call, message):
     with pytest.raises((TypeError, ValueError), match=message):
         call()

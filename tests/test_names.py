@@ -152,6 +152,7 @@ PREFIT = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("Model", "base"), PREFIT.values(), ids=PREFIT)
+@pytest.mark.usefixtures("few_epochs")
 def test_a_fitted_part_has_its_columns(Model, base):
     model = Model(base.fit(FRAME), prefit=True)
     if Model is TangentNeighborsClassifier:

@@ -2,6 +2,7 @@
 
 import inspect
 import types
+from functools import cache
 
 import numpy as np
 import pytest
@@ -110,11 +111,16 @@ def _call_all(model, rows):
                 assert "X" in str(error) or "codes" in str(error), method.__name__
 
 
+@cache
+def _fitted(model, dtype):
+    return clone(model).fit(X.astype(dtype), y)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @of_any_size
 @of_all_models
 def test_methods_of_rows_unlike_those_of_fit(model, rows):
-    _call_all(clone(model).fit(X.astype(rows.dtype), y), rows)
+    _call_all(_fitted(model, rows.dtype), rows)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -123,6 +123,7 @@ def test_classifiers(model, labels):
     ],
     ids=["large", "dates"],
 )
+@pytest.mark.usefixtures("few_epochs")
 def test_labels_that_onnx_cannot_hold_are_refused(labels):
     model = StackedAEClassifier([5], **FAST).fit(DIGITS, labels)
     with pytest.raises(ValueError, match=r"y has classes of .*fit again with y.astype\(str\)"):
@@ -135,6 +136,7 @@ def test_labels_that_onnx_cannot_hold_are_refused(labels):
 @pytest.mark.parametrize(
     "model", [StackedAEClassifier([5], **FAST), StackedAERegressor([5], **FAST)]
 )
+@pytest.mark.usefixtures("few_epochs")
 def test_names_of_columns_are_no_reason_to_warn(model):
     model.fit(pd.DataFrame(IRIS, columns=list("abcd")), SPECIES)
     with warnings.catch_warnings():

@@ -52,6 +52,7 @@ def _stack(layer):
     ],
 )
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("few_epochs")
 def test_warnings_point_to_the_code_of_the_user(call, text):
     with pytest.warns(UserWarning, match=text) as caught:
         call()
@@ -92,6 +93,7 @@ LAYERS = [("low", AutoEncoder(5, max_iter=2)), ("high", AutoEncoder(3, max_iter=
         Imputer(AutoEncoder(5, max_iter=2)),
     ],
 )
+@pytest.mark.usefixtures("few_epochs")
 def test_columns_of_a_stack_are_told_once(model):
     found = _told(model.fit, _with_marks(), np.arange(300) % 2)
     assert len([text for text in found if "far from all others: -999" in text]) == 1

@@ -169,6 +169,7 @@ def test_classifiers(model, tmp_path):
     assert config["classes"] == ["a", "b", "c"]
 
 
+@pytest.mark.usefixtures("few_epochs")
 def test_labels(tmp_path):
     """Several of a row may be true, so that probabilities have no sum."""
     labels = np.column_stack([SPECIES > 0, SPECIES < 2, SPECIES == 1]).astype(int)
@@ -207,6 +208,7 @@ def test_own_activations_have_the_name_of_the_class(model, tmp_path):
 
 
 @pytest.mark.parametrize("unit", ["D", "ns"])
+@pytest.mark.usefixtures("few_epochs")
 def test_dates_as_classes_are_texts(unit, tmp_path):
     days = np.array(["2020-01-01", "2021-01-01", "2022-01-01"], f"M8[{unit}]")
     _, config = written(StackedAEClassifier([3], **SHORT).fit(IRIS, days[SPECIES]), tmp_path)

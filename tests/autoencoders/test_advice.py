@@ -126,6 +126,7 @@ def test_a_loss_that_rises_is_told():
     ],
     ids=lambda each: type(each).__name__,
 )
+@pytest.mark.usefixtures("few_epochs")
 def test_what_is_worse_than_constants_is_told(model, target):
     # The first epoch ends with a loss that is large already, and the later ones lower it.
     model = clone(model).set_params(max_iter=3, random_state=0, learning_rate_init=100.0)

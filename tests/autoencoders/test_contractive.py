@@ -1,5 +1,7 @@
 """What is particular to the contractive auto-encoder."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -14,13 +16,17 @@ SMALL |= {"learning_rate": "constant"}
 FAST = {**SMALL, "learning_rate_init": 1e-2}
 
 
+@cache
+def _of_digits(hidden, **options):
+    return ContractiveAE(**FAST, hidden_layer_sizes=hidden, loss="bernoulli", **options).fit(X)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(), (20,)], ids=["depth1", "depth2"])
 @pytest.mark.parametrize("options", [{}, {"n_directions": 1}, {"n_directions": "all"}], ids=str)
 def test_contraction_shrinks_the_jacobian(hidden, options):
-    network = {**FAST, "hidden_layer_sizes": hidden, "loss": "bernoulli"}
-    plain = ContractiveAE(**network, contraction=0).fit(X)
-    strong = ContractiveAE(**network, contraction=1, **options).fit(X)
+    strong = _of_digits(hidden, contraction=1, **options)
+    plain = _of_digits(hidden, contraction=0)
     norm = strong.report(X[:100]).jacobian_norm
     assert norm < 0.5 * plain.report(X[:100]).jacobian_norm
 
@@ -87,6 +93,7 @@ MODELS = {
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.usefixtures("few_epochs")
 def test_singular_values_are_those_of_the_jacobian(name, dtype):
     """Of columns in different units, some of them constant, with fewer units than columns and with more."""
     rows = (X * np.linspace(1, 100, 64)).astype(dtype)

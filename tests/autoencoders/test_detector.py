@@ -73,6 +73,7 @@ def test_a_row_of_weight_n_is_n_rows(solver, contamination, fitted):
     np.testing.assert_allclose(weighted.score_samples(X), repeated.score_samples(X), tolerance)
 
 
+@pytest.mark.usefixtures("few_epochs")
 def test_weights_set_the_size_of_the_default_auto_encoder():
     weights = np.full(40, 3.0)
     assert (

@@ -57,6 +57,7 @@ def test_it_fills_in_better_values_than_the_mean():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_epochs")
 def test_the_default_base_is_a_denoising_one_with_its_seed():
     found = Imputer(random_state=3).fit(TABLE[:60])
     assert type(found.base_) is DenoisingAE

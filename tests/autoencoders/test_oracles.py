@@ -14,7 +14,7 @@ from skae.training import LBFGS
 def test_linear_autoencoder_is_pca(tied):
     X = load_digits().data[:300] / 16
     model = AutoEncoder(
-        5,
+        3,
         activation="identity",
         loss="gaussian",
         standardize=False,
@@ -24,7 +24,7 @@ def test_linear_autoencoder_is_pca(tied):
         tol=1e-13,
         random_state=0,
     ).fit(X)
-    pca = PCA(5).fit(X)
+    pca = PCA(3).fit(X)
     residual = X - pca.inverse_transform(pca.transform(X))
     expected = 0.5 * np.mean(np.sum(residual**2, axis=1))
     assert -model.score(X) == pytest.approx(expected, rel=1e-6)
@@ -79,8 +79,8 @@ def test_linear_contraction_of_the_reconstruction_has_the_optimum_of_denoising()
 @pytest.mark.parametrize("estimator", [AutoEncoder, ContractiveAE])
 def test_three_hidden_layers_reconstruct_better_than_pca(estimator):
     X = load_digits().data
-    deep = estimator(10, hidden_layer_sizes=(200, 100, 50), random_state=0).fit(X)
-    pca = PCA(10).fit(X)
+    deep = estimator(4, hidden_layer_sizes=(100, 50, 25), random_state=0).fit(X)
+    pca = PCA(4).fit(X)
     expected = np.sum((X - pca.inverse_transform(pca.transform(X))) ** 2)
     assert np.sum((X - deep.reconstruct(X)) ** 2) < expected
 

@@ -412,6 +412,7 @@ def test_later_calls_keep_the_scaling():
     ],
     ids=lambda model: type(model).__name__,
 )
+@pytest.mark.usefixtures("few_epochs")
 def test_later_values_that_have_no_cross_entropy_are_told(model, form):
     rng = np.random.default_rng(0)
     binary = (rng.random((60, 5)) < [0.2, 0.4, 0.5, 0.6, 0.8]).astype(float)

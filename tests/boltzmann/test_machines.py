@@ -256,6 +256,7 @@ def test_bad_chains(model, arguments):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("Machine", [DBN, DBM])
+@pytest.mark.usefixtures("few_epochs")
 def test_widths_stand_for_machines_with_defaults(Machine):
     few = DIGITS[:100]
     named = [(f"layer{number}", RBM(width)) for number, width in enumerate((6, 4))]

@@ -38,6 +38,7 @@ def short(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Outputs hardly depend on X")
 @pytest.mark.parametrize("Model", [*MODELS, ManifoldTangentClassifier])
+@pytest.mark.usefixtures("few_epochs")
 def test_it_fits_without_arguments(Model, short):
     model = clone(Model().set_params(max_iter=2)).fit(X, y)
     stack = model.base_ if Model is ManifoldTangentClassifier else model
@@ -96,6 +97,7 @@ def test_default_stacks_of_words_have_one_layer(short, Model):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Outputs hardly depend on X")
+@pytest.mark.usefixtures("few_epochs")
 def test_the_default_base_of_words_has_one_layer():
     words = np.random.default_rng(0).poisson(0.03, (100, 200)).astype(float)
     model = ManifoldTangentClassifier(max_iter=2, random_state=0).fit(words, np.arange(100) % 2)
@@ -105,6 +107,7 @@ def test_the_default_base_of_words_has_one_layer():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("n_features", "n_units"), [(4, 100), (24, 120)])
+@pytest.mark.usefixtures("few_epochs")
 def test_layers_with_tangents_have_five_units_per_feature(n_features, n_units):
     rows = np.random.default_rng(0).normal(size=(30, n_features))
     model = ManifoldTangentClassifier(max_iter=2, random_state=0).fit(rows, np.arange(30) % 2)
@@ -125,13 +128,15 @@ def test_the_default_stack_is_two_layers_by_hand(short):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("error", "ignore:The loss of RecurrentAE rose")
 @pytest.mark.parametrize("Model", [*MODELS, ManifoldTangentClassifier])
-def test_default_fits_of_iris(Model):
+def test_default_fits_of_iris(Model, monkeypatch):
     labels = SPECIES[::3].copy()
     if Model is ManifoldTangentClassifier:
         labels[::2] = -1
     model = Model(random_state=0)
     if Model is RecurrentAE:
-        # Its steps take longer than those of others; the loss of 50 rows is that of a draw of the noise.
+        # Its steps take longer than those of others; the loss of 50 rows is that of a draw of the noise. Its layers are
+        # those of StackedAE, which have all epochs there.
+        monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 200)
         model.set_params(max_iter=30)
     model.fit(IRIS[::3], labels)
     if hasattr(model, "predict"):
@@ -145,6 +150,7 @@ def test_default_fits_of_iris(Model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("Model", MODELS)
+@pytest.mark.usefixtures("few_epochs")
 def test_widths_are_contractive_layers(Model):
     model = clone(Model([20, np.int64(10)], max_iter=2, random_state=0))
     assert model.get_params()["layers"] == [20, 10]

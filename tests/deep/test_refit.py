@@ -118,10 +118,10 @@ def _weights(model):
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("kind", MODELS)
 def test_frozen_layers_stay(kind, solver):
-    depth = len(_weights(MODELS[kind](max_iter=1).fit(X, y))) - 1
+    start = MODELS[kind](max_iter=1, learning_rate_init=1e-300, solver="sgd").fit(X, y)
+    depth = len(_weights(start)) - 1
     for frozen, n_frozen in [*((count, count) for count in range(depth + 1)), ("all", depth)]:
         model = MODELS[kind](frozen=frozen, solver=solver, weight_decay=0.01).fit(X, y)
-        start = MODELS[kind](max_iter=1, learning_rate_init=1e-300, solver="sgd").fit(X, y)
         for layer, (own, first) in enumerate(zip(_weights(model), _weights(start))):
             same = [np.array_equal(*pair) for pair in zip(own, first)]
             assert same == [layer < n_frozen] * 2

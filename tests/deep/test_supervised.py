@@ -77,6 +77,7 @@ def test_predictions_have_the_digits_of_y_if_x_has_few(center, size):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_epochs")
 def test_a_layer_that_learned_from_y_cannot_go_on_without():
     """It has no decoder, and its solver starts anew from its own part of the parameters."""
     data, classes = _overlapping()
@@ -104,6 +105,7 @@ def test_a_linear_stack_is_least_squares(n_outputs):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_outputs", [1, 2])
+@pytest.mark.usefixtures("few_epochs")
 def test_neither_scale_nor_mean_of_y_matters(n_outputs):
     data = load_diabetes()
     targets = np.column_stack([data.target, data.data[:, 3]])[:, :n_outputs]
@@ -122,6 +124,7 @@ def test_neither_scale_nor_mean_of_y_matters(n_outputs):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_epochs")
 def test_weight_decay_is_that_of_a_number_over_rows():
     data, target = load_diabetes(return_X_y=True)
     options = {"solver": "lbfgs", "max_iter": 20, "random_state": 0}
@@ -225,6 +228,7 @@ def test_weights_with_a_sum_of_1_are_no_single_row():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_epochs")
 def test_a_constant_y_is_predicted():
     data = load_diabetes().data
     model = StackedAERegressor([5], max_iter=2, random_state=0)
@@ -463,6 +467,7 @@ def test_transform_is_what_the_output_layer_sees(model):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_epochs")
 def test_labels_of_text_among_rows_without_a_label():
     data, classes = _overlapping()
     hidden = np.arange(300) % 3 == 0
@@ -488,6 +493,7 @@ def test_labels_of_text_among_rows_without_a_label():
         (7, r"y has labels of text and \{7\}"),
     ],
 )
+@pytest.mark.usefixtures("few_epochs")
 def test_labels_that_are_missing_or_mixed_are_refused(odd, words):
     data, classes = _overlapping()
     texts = np.array(["ant", "bee", "cow"])[classes].astype(object)
@@ -524,8 +530,8 @@ def test_layers_without_names_are_told_of_make_stack():
         ([100], {"solver": "lbfgs"}, 0),
     ],
 )
-def test_automatic_dropout_is_half_of_wide_layers(layers, options, dropout, monkeypatch):
-    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 2)
+@pytest.mark.usefixtures("few_epochs")
+def test_automatic_dropout_is_half_of_wide_layers(layers, options, dropout):
     options = {"pretraining": None, "random_state": 0, **options}
     noisy = np.random.default_rng(0).integers(0, 3, 80)
     auto = StackedAEClassifier(layers, **options).fit(X[:80], noisy)
@@ -545,8 +551,8 @@ def test_rows_that_are_looked_at_are_of_all_classes_that_take_turns(n_classes):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("n_wrong", [0, 15, 80])
+@pytest.mark.usefixtures("few_epochs")
 def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
-    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 2)
     labels = np.where(np.arange(100) < n_wrong, np.arange(100) % 3, y[:100] % 3)
     data = scale(X[:100, [2, 3, 4, 5, 10, 20, 21, 36, 42, 43]])  # ten rows per column
     nearest = KNeighborsClassifier(1).fit(data, labels).kneighbors(return_distance=False)[:, 0]
@@ -606,8 +612,8 @@ def test_errors_of_a_kernel_are_those_of_kernel_ridge_that_leaves_rows_out(weigh
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_no_units_are_dropped_for_a_boundary_that_nearest_rows_do_not_see(monkeypatch):
-    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 2)
+@pytest.mark.usefixtures("few_epochs")
+def test_no_units_are_dropped_for_a_boundary_that_nearest_rows_do_not_see():
     data = np.random.default_rng(0).standard_normal((1500, 9))
     labels = (np.sum(data[:, :6] ** 2, axis=1) > 5.35).astype(int)
     options = {"pretraining": None, "random_state": 0, "layers": [100]}
@@ -631,6 +637,7 @@ def test_no_units_are_dropped_for_a_boundary_that_nearest_rows_do_not_see(monkey
         (500, 4, 1, 6e-3),
     ],
 )
+@pytest.mark.usefixtures("few_epochs")
 def test_automatic_steps_grow_with_labeled_rows_and_classes(
     make, n_labeled, n_classes, weight, rate
 ):

@@ -191,6 +191,7 @@ def test_sigma_and_step_are_those_of_the_training():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_epochs")
 def test_noise_of_a_stack_is_that_of_its_fine_tuning():
     options = {"corruption": "gaussian", "corruption_level": 0.2, "max_iter": 2, "random_state": 0}
     tuned = StackedAE([20], fine_tune="reconstruction", **options).fit(X)
@@ -206,6 +207,7 @@ def test_noise_of_a_stack_is_that_of_its_fine_tuning():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_epochs")
 def test_langevin_goes_by_whatever_reconstructs():
     layers = [("low", AutoEncoder(20, **GAUSSIAN)), ("high", AutoEncoder(10, random_state=0))]
     model = RecurrentAE(layers, max_iter=2, random_state=0).fit(X)

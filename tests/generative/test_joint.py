@@ -34,6 +34,12 @@ def _fitted(base=None, data=X, **options):
         return model.fit(data)
 
 
+@pytest.fixture
+def short_trajectories(monkeypatch):
+    """Take at most 4 steps of a trajectory, in place of 32."""
+    monkeypatch.setattr("skae.generative._adaptation._MAX_LEAPFROG", 4)
+
+
 @pytest.mark.slow
 @sklearn_checks(
     [
@@ -41,6 +47,7 @@ def _fitted(base=None, data=X, **options):
         for Base in (AutoEncoder, ContractiveAE)
     ]
 )
+@pytest.mark.usefixtures("short_trajectories")
 def test_sklearn(estimator, check):
     check(estimator)
 
@@ -315,6 +322,7 @@ def test_spread_grows_away_from_the_data():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_trajectories")
 def test_blocks_and_sparse_rows_change_nothing():
     data = np.tile(X, (6, 1))
     base = ContractiveAE(4, loss="bernoulli", **SMALL)
@@ -356,6 +364,7 @@ def _differences(function, x, step=1e-5):
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", ["gaussian", "bernoulli"])
 @pytest.mark.parametrize("base", BASES)
+@pytest.mark.usefixtures("short_trajectories")
 def test_energy_gradient(base, loss):
     model = _fitted(clone(BASES[base]).set_params(loss=loss), FEATURES)
     for draw in (0, 2, None):
@@ -366,6 +375,7 @@ def test_energy_gradient(base, loss):
         )
 
 
+@pytest.mark.usefixtures("short_trajectories")
 def test_energy_gradient_of_categories():
     data = FEATURES.copy()
     data[:, 4:] /= data[:, 4:].sum(axis=1, keepdims=True)
@@ -384,6 +394,7 @@ def clone_with(model, draws):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("base", ["contractive", "deep contractive"])
+@pytest.mark.usefixtures("short_trajectories")
 def test_energy_has_the_contraction(base):
     base = clone(BASES[base]).set_params(standardize=False)
     model = clone_with(_fitted(base, FEATURES), slice(1, 2))
@@ -395,6 +406,7 @@ def test_energy_has_the_contraction(base):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_trajectories")
 def test_energy_gradient_in_float32():
     model = _fitted(BASES["contractive"], FEATURES)
     double = model.energy_gradient(FEATURES)
@@ -443,6 +455,7 @@ def test_bernoulli_columns_are_reflected():
     np.testing.assert_allclose(x.mean(axis=0), mean, atol=0.02)
 
 
+@pytest.mark.usefixtures("short_trajectories")
 def test_each_chain_has_one_draw():
     model = _fitted(AutoEncoder(6, standardize=False, **SMALL), FEATURES)
     for place, draw in enumerate(model.draws_):
@@ -456,6 +469,7 @@ def test_each_chain_has_one_draw():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_trajectories")
 def test_start_and_seed_of_samples():
     model = _fitted(data=FEATURES)
     first = model.sample(4, random_state=0)
@@ -494,6 +508,7 @@ def test_nested_parameters():
     assert copied.base is not model.base and copied.thin == 3
 
 
+@pytest.mark.usefixtures("short_trajectories")
 def test_frames_keep_their_names():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(FEATURES, columns=list("abcdefg"))
@@ -531,13 +546,15 @@ def test_base_of_a_wrong_type(base):
     ids=str,
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.usefixtures("short_trajectories")
 def test_a_failed_fit_leaves_the_model(parameters):
-    model = _fitted(AutoEncoder(6, activation="identity", loss="gaussian", **SMALL))
+    base = AutoEncoder(6, activation="identity", loss="gaussian", **SMALL)
+    model = _fitted(base, FEATURES)
     name = next(iter(parameters))
     old = {each: model.get_params()[each] for each in parameters}
     before = pickle.dumps(vars(model))
     with pytest.raises(ValueError, match=name.removeprefix("base__")):
-        model.set_params(**parameters).fit(X)
+        model.set_params(**parameters).fit(FEATURES)
     assert pickle.dumps(vars(model.set_params(**old))) == before
 
 
@@ -551,12 +568,14 @@ def test_a_failed_fit_leaves_the_model(parameters):
         ({"x0": np.ones((2, 3))}, "features"),
     ],
 )
+@pytest.mark.usefixtures("short_trajectories")
 def test_bad_options_of_samples(options, message):
     with pytest.raises(ValueError, match=message):
         _fitted(data=FEATURES).sample(**options)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_trajectories")
 def test_what_has_no_gradient_or_samples():
     curved = _fitted(ContractiveAE(4, curvature=0.1, **SMALL), FEATURES)
     assert curved.energy(FEATURES).shape == (12,)
@@ -573,6 +592,7 @@ def test_what_has_no_gradient_or_samples():
 @pytest.mark.parametrize(
     "method", ["transform", "reconstruct", "diagnose", "energy", "energy_gradient"]
 )
+@pytest.mark.usefixtures("short_trajectories")
 def test_bad_data(method):
     with pytest.raises(NotFittedError):
         getattr(JointEnergy(), method)(X)

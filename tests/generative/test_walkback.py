@@ -33,8 +33,8 @@ SHIFT = np.array([1.0, 0.0, -0.5])
 @pytest.mark.parametrize("output_noise", [None, 0.4, [0.1, 0.2, 0.5]])
 def test_chains_of_a_linear_denoiser_are_autoregressive(output_noise, dtype):
     model = _linear_model(MATRIX, SHIFT, dtype, corruption="gaussian", corruption_level=0.5)
-    options = {"output_noise": output_noise, "burn_in": 50, "thin": 10, "random_state": 0}
-    samples = sample_walkback(model, np.zeros((3000, 3)), 150, **options)
+    options = {"output_noise": output_noise, "burn_in": 30, "thin": 5, "random_state": 0}
+    samples = sample_walkback(model, np.zeros((3000, 3)), 80, **options)
     assert samples.shape == (10, 3000, 3) and samples.dtype == dtype
     width = 0 if output_noise is None else np.array(output_noise)
     noise = 0.5**2 * MATRIX @ MATRIX.T + width**2 * np.eye(3)

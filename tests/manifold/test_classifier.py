@@ -316,6 +316,7 @@ def test_what_a_part_prints_is_no_part_of_a_checkpoint(tmp_path, capsys):
         ("with labels of noise", {"base": ContractiveAE(99, max_iter=2, random_state=0)}, 0.0),
     ],
 )
+@pytest.mark.usefixtures("few_epochs")
 def test_units_are_dropped_if_labels_are_noise(columns, options, dropout):
     rng = np.random.default_rng(0)
     rows, targets = rng.normal(size=(40, 4)), np.arange(40) % 2

@@ -24,6 +24,8 @@ def _problems():
     random = _unit(rng.standard_normal((8, 12)))
     shared = _unit(rng.standard_normal((10, 12)) + 3 * rng.standard_normal(12))
     wide = _unit(rng.standard_normal((40, 12)))
+    # As estimators have it: float32 times a number of numpy is float64, of which kernels are compiled once more.
+    largest = float(np.abs(X @ random.T).max())
     return {
         "random": (X, random, 0.3),
         "correlated": (X, shared, 0.1),
@@ -35,8 +37,8 @@ def _problems():
         "one feature": (X[:, :1].copy(), np.array([[1.0], [-0.5]]), 0.1),
         "no penalty": (X, random, 0.0),
         "no penalty, overcomplete": (X, wide, 0.0),
-        "least full penalty": (X, random, np.abs(X @ random.T).max()),
-        "all penalty": (X, random, 1.1 * np.abs(X @ random.T).max()),
+        "least full penalty": (X, random, largest),
+        "all penalty": (X, random, 1.1 * largest),
     }
 
 

@@ -12,7 +12,7 @@ from interrupts import InterruptAtCall, InterruptAtLine
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.datasets import load_iris
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController
 
 import skae
 from skae import (
@@ -113,6 +113,7 @@ def _lowest_part(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize("again", [False, True], ids=["first fit", "second fit"])
+@pytest.mark.usefixtures("few_epochs")
 def test_an_interrupt_in_the_first_stage_leaves_what_it_has(make, again, monkeypatch):
     model = make()
     if again:
@@ -264,10 +265,13 @@ EVERYWHERE = {
 }
 
 
+_POOLS = ThreadpoolController()  # of the libraries: looking for them takes as long as a fit
+
+
 def _state():
     """Return what the process and this thread share with later fits."""
     threads = sum(thread.ident is not None for thread in threading.enumerate())
-    limits = [(each["filepath"], each["num_threads"]) for each in threadpool_info()]
+    limits = [(each["filepath"], each["num_threads"]) for each in _POOLS.info()]
     return threads, limits, _threads.local.team, np.geterr(), get_config()
 
 
