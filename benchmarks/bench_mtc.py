@@ -85,8 +85,9 @@ class Skae:
         """Return the share of gradients of the outputs that come down, of the first ``n`` samples as one batch."""
         logits = self.network.encode(self.network.views(self.state.params), self._X[:n])
         means = self._loss.activate(logits)
-        rows = self._penalty.significant(means, np.ones(n, means.dtype))
-        return len(rows.outputs) / (n * (SIZES[-1] - 1))
+        return self._penalty.significant(means, np.ones(n, means.dtype)).sum() / (
+            n * (SIZES[-1] - 1)
+        )
 
     def penalty_gradient(self, n):
         """Return the penalty's gradient of the first ``n`` samples as one batch."""

@@ -50,6 +50,12 @@ def in_library(library, *arrays):
     return [xp.asarray(array) for array in arrays]
 
 
+def tolerance_of(dtype):
+    """Return how far numbers of another library may be from those of numpy."""
+    tolerance = 1e-10 if dtype == "float64" else 1e-5
+    return {"rtol": tolerance, "atol": tolerance}
+
+
 def assert_same_numbers(pairs, prototype, **tolerance):
     """Compare arrays of the library of ``beside`` with those of numpy that they are paired with."""
     for found, numbers in pairs:

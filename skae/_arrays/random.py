@@ -3,8 +3,6 @@
 Keys are 32-bit integers, stored here in int64.
 """
 
-import math
-
 import numpy as np
 
 from .._kernels import random as compiled
@@ -12,28 +10,6 @@ from .choice import portable
 from .namespace import dtype_name, like, namespace, to_numpy
 
 _MASK = 0xFFFFFFFF
-_NEAR = (
-    2.81022636e-08,
-    3.43273939e-07,
-    -3.5233877e-06,
-    -4.39150654e-06,
-    0.00021858087,
-    -0.00125372503,
-    -0.00417768164,
-    0.246640727,
-    1.50140941,
-)
-_FAR = (
-    -0.000200214257,
-    0.000100950558,
-    0.00134934322,
-    -0.00367342844,
-    0.00573950773,
-    -0.0076224613,
-    0.00943887047,
-    1.00167406,
-    2.83297682,
-)
 
 
 class Drawn:
@@ -70,12 +46,21 @@ def draw(rows, columns):
 def words(X):
     """Return the bits of the rounded cells of ``X``, in int64."""
     xp = namespace(X)
-    rounded = xp.astype(X, xp.float32) + float(compiled.grid(X.shape[1]))
-    if hasattr(X, "view"):
-        bits = rounded.view(xp.int32)
-    else:  # the array API has no function for it
-        bits = like(to_numpy(rounded).view(np.int32), X)
-    return xp.astype(bits, xp.int64) & _MASK
+    return _bits(xp.astype(X, xp.float32) + float(compiled.grid(X.shape[1]))) & _MASK
+
+
+def _bits(x):
+    """Return the bits of float32 numbers, in int64."""
+    xp = namespace(x)
+    return xp.astype(_viewed(x, "int32"), xp.int64)
+
+
+def _viewed(x, dtype):
+    """Return an array of this dtype whose numbers have the bits of those of ``x``."""
+    if hasattr(x, "view"):
+        return x.view(getattr(namespace(x), dtype))
+    # The array API has no function for it.
+    return like(to_numpy(x).view(dtype), x)
 
 
 def row_keys(bits, columns, seed):
@@ -99,22 +84,34 @@ def separate(keys):
 
 
 def _polynomial(coefficients, x):
-    value = coefficients[0]
+    value = float(coefficients[0])
     for coefficient in coefficients[1:]:
-        value = value * x + coefficient
+        value = value * x + float(coefficient)
     return value
 
 
+def _log(x):
+    """Return log x of positive float32 numbers: the kernel's operations, one after the other, give its bits."""
+    xp, bits = namespace(x), _bits(x)
+    exponent = (bits - int(compiled.HALF_ROOT)) >> 23
+    mantissa = _viewed(xp.astype(bits - (exponent << 23), xp.int32), "float32")
+    s = (mantissa - 1) / (mantissa + 1)
+    log = s * _polynomial(compiled.LOG, s * s)
+    return xp.astype(exponent, xp.float32) * float(compiled.LOG_2) + log
+
+
 def normal(bits):
-    """Return the standard normal quantile (float32) of 32 uniform bits."""
+    """Return the standard normal quantile (float32) of 32 uniform bits: the same numbers as those of the kernel."""
     xp = namespace(bits)
     upper = bits > 0x7FFFFFFF
     low = xp.where(upper, _MASK - bits, bits)
-    p = (xp.astype(low, xp.float32) + 0.5) * 2.0**-32
-    w = -xp.log(4 * p * (1 - p))
-    near = _polynomial(_NEAR, w - 2.5)
-    far = _polynomial(_FAR, xp.sqrt(xp.maximum(w, xp.zeros_like(w))) - 3)
-    magnitude = math.sqrt(2) * (1 - 2 * p) * xp.where(w < 5, near, far)
+    q = xp.astype(low, xp.float32) * 2.0**-31 + 2.0**-32
+    w = -_log(q * (2 - q))
+    near = _polynomial(compiled.NEAR, w - 2.5)
+    # That of float32 is not the nearest number in torch.
+    root = xp.sqrt(xp.astype(xp.maximum(w, xp.zeros_like(w)), xp.float64))
+    far = _polynomial(compiled.FAR, xp.astype(root, xp.float32) - 3)
+    magnitude = (1 - q) * xp.where(w < 5, near, far)
     return xp.where(upper, magnitude, -magnitude)
 
 

@@ -5,7 +5,7 @@ Here all samples of the batch have the same number of rows, so that the argument
 
 from .._kernels import tangents as compiled
 from .choice import portable
-from .namespace import namespace
+from .namespace import is_numpy, namespace
 
 
 def _of_samples(vectors, n_rows):
@@ -36,3 +36,37 @@ def squares(tangents, sample_weights, gradient):
     value = namespace(tangents).sum(weighted * tangents)
     gradient[...] = 2 * weighted
     return value
+
+
+def largest_of_rows(x):
+    """Return a mask of the largest number of each row."""
+    xp, place = namespace(x), {} if is_numpy(x) else {"device": x.device}
+    return xp.arange(x.shape[1], **place)[None, :] == xp.argmax(x, axis=1)[:, None]
+
+
+def exceeds(significance, tolerance):
+    """Return a mask without those numbers >= 0 that add up to at most a fraction ``tolerance`` of all."""
+    xp, (n_rows, n_columns) = namespace(significance), significance.shape
+    least = xp.sum(significance) * (tolerance / (n_rows * n_columns))
+    return ~(significance <= least)  # NaN is kept, so that divergence is detected
+
+
+def restrict(slopes, significant, reference):
+    """Replace slopes t_ikj by t_ikj - t_ikr for the logits j of the mask ``significant``, and by 0 for others.
+
+    Logits r are those of the mask ``reference``, one of each sample; t_ikr is 0 if it is None.
+    """
+    xp = namespace(slopes)
+    if reference is not None:
+        own = xp.where(reference[:, None, :], slopes, xp.zeros_like(slopes))
+        slopes -= xp.sum(own, axis=2, keepdims=True)
+    slopes[...] = xp.where(significant[:, None, :], slopes, xp.zeros_like(slopes))
+
+
+def restrict_backward(gradients, significant, reference):
+    """Replace gradients at what ``restrict`` made by those at the slopes that it was given."""
+    xp = namespace(gradients)
+    gradients[...] = xp.where(significant[:, None, :], gradients, xp.zeros_like(gradients))
+    if reference is not None:
+        total = xp.sum(gradients, axis=2, keepdims=True)
+        gradients -= xp.where(reference[:, None, :], total, xp.zeros_like(total))

@@ -15,13 +15,9 @@ from .._version import __version__
 
 # Calls of a kernel by another are always inlined: otherwise the first process runs the called one as it was compiled
 # by itself, and later ones the copy that is stored with the caller, which is optimized once more and rounds differently.
-# fastmath is everything except the flags that would make isfinite(nan) true.
-_OPTIONS = {
-    "nogil": True,
-    "forceinline": True,
-    "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "nsz", "arcp", "afn"},
-}
+_OPTIONS = {"nogil": True, "forceinline": True, "error_model": "numpy"}
+# Everything except the flags that would make isfinite(nan) true.
+_FAST = {"reassoc", "contract", "nsz", "arcp", "afn"}
 _CACHE = os.environ.get("SKAE_NUMBA_CACHE", "1") != "0"
 
 
@@ -31,7 +27,19 @@ def kernel(function):
     If no folder can be written (read-only install and no home), the disk is full or files are damaged, the kernel is
     kept in memory only. Set ``SKAE_NUMBA_CACHE=0`` to never write.
     """
-    compiled = njit(**_OPTIONS)(function)
+    return _compiled(function, _FAST)
+
+
+def strict_kernel(function):
+    """Like :func:`kernel`, with each operation rounded as it is written: the same bits on any processor.
+
+    Functions of the array API can then give the same bits.
+    """
+    return _compiled(function, False)
+
+
+def _compiled(function, fastmath):
+    compiled = njit(fastmath=fastmath, **_OPTIONS)(function)
     if _CACHE and not config.DISABLE_JIT:
         try:
             compiled._cache = _KernelCache(function)

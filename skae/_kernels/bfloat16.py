@@ -15,6 +15,7 @@ from .tiles import INT16, INT32, LANES, PAIRS, compiles_for, filler
 
 # Of a tile; a block of ``_ROWS`` pairs and ``_ROWS`` columns is packed at a time.
 _ROWS, _COLUMNS = 8, 48
+_CACHED = 2**17  # pairs of numbers that stay in a cache of 1 MB and leave half of it
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 
 
@@ -174,29 +175,46 @@ _fill_from_rows, _fill_from_columns = _packer(_pair_rows), _packer(_pair_columns
 
 
 @kernel
-def _fill_panel(x, along_rows, start, stop, size, corner, out):
-    """Fill a panel with the lines ``start`` to ``stop`` of x; sums go along its rows or columns, over ``size`` numbers.
+def _fill_panels(x, along_rows, start, stop, size, corner, panels):
+    """Fill panels with the lines ``start`` to ``stop`` of x; sums go along its rows or columns, over ``size`` numbers.
 
-    Where a block is not full, it is copied into ``corner`` first, with zeros.
+    Numbers are read in the order of the memory.
     """
-    height, width = (_ROWS, 2 * _ROWS) if along_rows else (2 * _ROWS, _ROWS)
-    padded = corner.reshape(height, width)
-    for line in range(start, stop, _ROWS):
+    width = panels.shape[2]
+    height = _ROWS if along_rows else 2 * _ROWS
+    corner = corner.reshape(height, 2 * _ROWS**2 // height)
+    if along_rows:
+        for number, begin in enumerate(range(start, stop, width)):
+            for line in range(begin, min(begin + width, stop), _ROWS):
+                for first in range(0, size, 2 * _ROWS):
+                    block = panels[number, first // 2 :, line - begin :]
+                    _fill_block(x, True, line, first, stop, size, corner, block)
+    else:
         for first in range(0, size, 2 * _ROWS):
-            i, j = (line, first) if along_rows else (first, line)
-            n_lines, n = min(_ROWS, stop - line), min(2 * _ROWS, size - first)
-            n_rows, n_columns = (n_lines, n) if along_rows else (n, n_lines)
-            source, block = x, out[first // 2 :, line - start :]
-            if n_rows < height or n_columns < width:
-                padded.fill(0)
-                for row in range(n_rows):
-                    for column in range(n_columns):
-                        padded[row, column] = x[i + row, j + column]
-                source, i, j = padded, 0, 0
-            if along_rows:
-                _fill_from_columns(source, i, j, block)
-            else:
-                _fill_from_rows(source, i, j, block)
+            for number, begin in enumerate(range(start, stop, width)):
+                for line in range(begin, min(begin + width, stop), _ROWS):
+                    block = panels[number, first // 2 :, line - begin :]
+                    _fill_block(x, False, line, first, stop, size, corner, block)
+
+
+@kernel
+def _fill_block(x, along_rows, line, first, stop, size, padded, out):
+    """Pack the numbers from ``first`` of the lines from ``line``, by way of ``padded``, with zeros, if they are few."""
+    height, width = (_ROWS, 2 * _ROWS) if along_rows else (2 * _ROWS, _ROWS)
+    i, j = (line, first) if along_rows else (first, line)
+    n_lines, n = min(_ROWS, stop - line), min(2 * _ROWS, size - first)
+    n_rows, n_columns = (n_lines, n) if along_rows else (n, n_lines)
+    source = x
+    if n_rows < height or n_columns < width:
+        padded.fill(0)
+        for row in range(n_rows):
+            for column in range(n_columns):
+                padded[row, column] = x[i + row, j + column]
+        source, i, j = padded, 0, 0
+    if along_rows:
+        _fill_from_columns(source, i, j, out)
+    else:
+        _fill_from_rows(source, i, j, out)
 
 
 @kernel
@@ -207,24 +225,38 @@ def _multiply(a, b, out, n_rows, n_columns, size):
     left = carray(_pointer(a_address), (a_lines, a_step), np.float32)
     right = carray(_pointer(b_address), (b_lines, b_step), np.float32)
     whole = carray(_pointer(out[0]), (n_rows, out[1]), np.float32)
-    n_blocks, n_panels = -(-size // (2 * _ROWS)), -(-n_rows // _ROWS)
-    panels = np.empty((n_panels, n_blocks * _ROWS, _ROWS), np.int32)
-    panel = np.empty((n_blocks * _ROWS, _COLUMNS), np.int32)
+    n_pairs, n_panels = -(-size // (2 * _ROWS)) * _ROWS, -(-n_rows // _ROWS)
+    panels = np.empty((n_panels, n_pairs, _ROWS), np.int32)
     tile, corner = np.empty((_ROWS, _COLUMNS), np.float32), np.empty(2 * _ROWS**2, np.float32)
-    for number in range(n_panels):
+    _fill_panels(left, a_rows, 0, n_rows, size, corner, panels)
+    # Several panels of b are packed at a time where lines of the memory go through them, or where not all panels of a
+    # stay in the cache; they are then multiplied with those that do.
+    n_cached = _CACHED // max(n_pairs, 1)  # lines of a factor
+    together, n_others = max(n_cached // _ROWS, 1), 1
+    if b_rows or n_panels > together:
+        n_others = max(min(n_cached // 2, n_columns) // _COLUMNS, 1)
+    others = np.empty((n_others, n_pairs, _COLUMNS), np.int32)
+    for first in range(0, n_columns, n_others * _COLUMNS):
+        last = min(first + n_others * _COLUMNS, n_columns)
+        _fill_panels(right, not b_rows, first, last, size, corner, others)
+        for begin in range(0, n_panels, together):
+            some = panels[begin : begin + together]
+            for number, start in enumerate(range(first, last, _COLUMNS)):
+                part = whole[begin * _ROWS :, start : min(start + _COLUMNS, last)]
+                _fill_columns(some, others[number], tile, part)
+
+
+@kernel
+def _fill_columns(panels, other, tile, out):
+    """Fill columns of ``out`` with the products of ``panels`` and of ``other``, by way of ``tile`` at the edges."""
+    n_rows, n_columns = out.shape
+    for number in range(panels.shape[0]):
         start = number * _ROWS
         stop = min(start + _ROWS, n_rows)
-        _fill_panel(left, a_rows, start, stop, size, corner, panels[number])
-    for first in range(0, n_columns, _COLUMNS):
-        last = min(first + _COLUMNS, n_columns)
-        _fill_panel(right, not b_rows, first, last, size, corner, panel)
-        for number in range(n_panels):
-            start = number * _ROWS
-            stop = min(start + _ROWS, n_rows)
-            if stop - start == _ROWS and last - first == _COLUMNS:
-                _fill_tile(panels[number].T, panel, whole[start:stop, first:last])
-                continue
-            _fill_tile(panels[number].T, panel, tile)
-            for i in range(start, stop):
-                for j in range(first, last):
-                    whole[i, j] = tile[i - start, j - first]
+        if stop - start == _ROWS and n_columns == _COLUMNS:
+            _fill_tile(panels[number].T, other, out[start:stop])
+            continue
+        _fill_tile(panels[number].T, other, tile)
+        for i in range(start, stop):
+            for j in range(n_columns):
+                out[i, j] = tile[i - start, j]

@@ -4,7 +4,7 @@ import numpy as np
 
 from ._jit import kernel
 from .elementary import exp
-from .random import draw, normal
+from .random import draw, normals
 
 
 @kernel
@@ -38,12 +38,15 @@ def bernoulli_units(a, bias, rows, columns, start, stop):
 def gaussian_units(a, runs, rows, columns):
     """a <- a + e, e standard normal, in the columns of ``runs``."""
     number = a.dtype.type
+    buffers = np.empty((2, a.shape[1]), np.float32)
     for i in range(a.shape[0]):
         for run in range(runs.shape[0]):
             # Slices, since an index from an array might be negative, which prevents vectorization.
             means, keys = a[i, runs[run, 0] : runs[run, 1]], columns[runs[run, 0] : runs[run, 1]]
+            work, noise = buffers[0, : means.size], buffers[1, : means.size]
+            normals(rows[i], keys, work, noise)
             for j in range(means.size):
-                means[j] += number(normal(draw(rows[i], keys[j])))
+                means[j] += number(noise[j])
 
 
 @kernel

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._jit import kernel
-from .random import draw, mix, normal
+from .random import draw, mix, normals
 
 
 @kernel
@@ -43,10 +43,12 @@ def swap(clean, first, rows, columns, threshold, out):
 @kernel
 def add_normal(clean, rows, columns, level, out):
     """out <- clean + level * e, e standard normal."""
-    number = clean.dtype.type
+    number, n_columns = clean.dtype.type, clean.shape[1]
+    work, noise = np.empty(n_columns, np.float32), np.empty(n_columns, np.float32)
     for i in range(clean.shape[0]):
-        for j in range(clean.shape[1]):
-            out[i, j] = clean[i, j] + level * number(normal(draw(rows[i], columns[j])))
+        normals(rows[i], columns, work, noise)
+        for j in range(n_columns):
+            out[i, j] = clean[i, j] + level * number(noise[j])
 
 
 @kernel

@@ -32,8 +32,9 @@ from .._arrays.powers import power_of_two
 from .._compat import _get_threadpool_controller
 
 _STEPS_BEFORE_CHECK = 8  # steps beyond the number of vectors before the first check
-# Relative growth of the steps between two checks: on a device a check costs as much as many steps.
-_GROWTH, _GROWTH_ON_DEVICES = 1 / 8, 1 / 2
+# Relative growth of the steps between two checks. It is the same everywhere, as vectors depend on the number of steps;
+# on a device checks are expensive, elsewhere steps.
+_GROWTH = 1 / 4
 _EIGENPROBLEMS = 64  # solved per task of a thread
 _ROUNDINGS = 20  # times eps and the largest eigenvalue: a residual that counts as rounding
 
@@ -72,7 +73,6 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None, n_jobs=-1):
     vectors = empty((linear_map.n_samples, n_vectors, n_features), prototype)
     values = empty((linear_map.n_samples, n_vectors), prototype)
     n_steps = min(n_vectors + max(n_vectors, _STEPS_BEFORE_CHECK), n_features)
-    growth = _GROWTH if xp is np else _GROWTH_ON_DEVICES
     process = _Process(linear_map, n_steps, start, rng)
     waiting, n_waiting = process.units[:, 0] > 0, linear_map.n_samples  # a mask of all samples
     while n_waiting:
@@ -85,7 +85,7 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None, n_jobs=-1):
         squares = ritz_values[done][:, :n_vectors]
         lengths = xp.sqrt(xp.maximum(squares, xp.zeros_like(squares)))
         values[finished] = cast(lengths, values.dtype) * process.units[done]
-        n_steps = min(n_steps + max(4, int(n_steps * growth)), n_features)
+        n_steps = min(n_steps + max(4, int(n_steps * _GROWTH)), n_features)
         n_waiting = process.go_on(~done, n_steps)
         waiting[finished] = False
     return vectors if basis is None else vectors @ basis, values

@@ -106,7 +106,7 @@ class TangentStore:
             bits = self.draw(len(rows), seed).reshape(len(rows), -1)
             signs = (2 * bits[samples] - 1).astype(out.dtype)
         if self._basis is None:
-            self._compute(inputs[samples], signs, out)
+            self._compute(inputs[samples], samples, signs, out)
         else:
             self._look_up(self._places[rows[samples]], signs, out)
 
@@ -157,9 +157,9 @@ class TangentStore:
         places = xp.take(self._places_there.like(out), rows, axis=0)
         return xp.astype(xp.take(self._basis_there, places, axis=0), out.dtype)
 
-    def _compute(self, inputs, signs, out):
+    def _compute(self, inputs, samples, signs, out):
         def fill(part):
-            basis = self._tangents(inputs[part])
+            basis = self._tangents(inputs[part], samples[part])
             if signs is None:
                 out[part] = basis
             else:
@@ -180,12 +180,13 @@ class TangentStore:
 
         share(fill, len(places), ELEMENT * self.n_tangents * out.shape[2])
 
-    def _tangents(self, inputs):
+    def _tangents(self, inputs, places=None):
+        """Return the tangents at ``inputs``, whose ``places`` in a batch, by default in order, decide where they start."""
         params, rng = self.network.views(like(self._flat, inputs)), np.random.default_rng(self.seed)
-        jacobians, start = encoder_map(params, inputs, self.network.depth - 1), None
-        if not is_numpy(inputs):  # the start vectors of numpy's blocks
-            block = rng.standard_normal((BLOCK, inputs.shape[1])).astype(dtype_name(inputs))
-            start = like(np.resize(block, inputs.shape), inputs)
+        jacobians = encoder_map(params, inputs, self.network.depth - 1)
+        places = np.arange(inputs.shape[0]) if places is None else places
+        block = rng.standard_normal((BLOCK, inputs.shape[1])).astype(dtype_name(inputs))
+        start = like(block[places % BLOCK], inputs)
         return leading_vectors(jacobians, self.n_tangents, self.tol, rng, start)[0]
 
 

@@ -28,6 +28,7 @@ Arrays of vectors have a row for each: those of the first sample, then those of 
 import numpy as np
 
 from .._arrays.namespace import empty, reshape
+from .._arrays.tangents import restrict, restrict_backward
 from .._kernels import tangents as kernels
 from .._threads import product
 from .activations import Rows
@@ -96,6 +97,10 @@ class ForwardPass:
         Logits that have slopes; their samples have directions.
     n_directions : int
         Number of directions of each sample.
+    significant : array of bool of shape (n_samples, n_outputs)
+        Mask of the ``kept`` logits, for samples that have any; the slopes of the others are 0.
+    reference : array of bool of this shape, or None
+        Logits, one of each sample, whose slopes are subtracted from the others'.
 
     Attributes
     ----------
@@ -103,10 +108,11 @@ class ForwardPass:
         To be filled in before :meth:`slopes` is called.
     """
 
-    def __init__(self, weights, trace, memory, kept, n_directions):
+    def __init__(self, weights, trace, memory, kept, n_directions, significant, reference):
         self._weights, self._layers = weights, memory.layers
         self._n_directions, self._rows = n_directions, Rows.equal(kept.samples, n_directions)
         self._claimed = trace.claim(len(kept.samples) * n_directions)
+        self._masks = significant, reference
         self.directions = self._claimed[0].lower
 
     def slopes(self):
@@ -115,10 +121,13 @@ class ForwardPass:
         for layer, own, above in zip(self._layers, claimed, claimed[1:]):
             layer.jvp(own.lower, above.lower, self._rows)
         slopes = product(claimed[-1].lower, self._weights[-1].T, claimed[-1].upper)
-        return reshape(slopes, (-1, self._n_directions, slopes.shape[1]))
+        self._slopes = reshape(slopes, (-1, self._n_directions, slopes.shape[1]))
+        restrict(self._slopes, *self._masks)
+        return self._slopes
 
     def backward(self):
         """Take the gradient, which is in the array of slopes, down to the lowest layer."""
+        restrict_backward(self._slopes, *self._masks)
         claimed = self._claimed
         for number in reversed(range(1, len(self._weights))):
             below = claimed[number - 1].upper

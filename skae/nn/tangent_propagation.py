@@ -11,11 +11,13 @@ from .._arrays.namespace import (
     is_numpy,
     multiply_into,
     namespace,
+    precision_of,
     reshape,
     scalar,
     zeros_like,
 )
 from .._arrays.random import Drawn
+from .._arrays.tangents import exceeds, largest_of_rows
 from .losses import Multinomial
 from .penalties import Penalty
 from .tangent_passes import ForwardPass, MeetingPasses, PassMemory, switch_layer
@@ -65,8 +67,9 @@ class TangentPropagation(Penalty):
         memory, at_logits = self._start(params, trace)
         means = self.loss.activate(copy(trace.logits))
         on_cpu = is_numpy(means)
+        significant = self.significant(means, trace.sample_weights)
         # On a device, each batch is the same work.
-        kept = self.significant(means, trace.sample_weights) if on_cpu else all_outputs(means)
+        kept = kept_outputs(significant) if on_cpu else all_outputs(means)
         if not len(kept.samples):
             return 0.0
         if isinstance(trace.rng, Drawn):  # a captured step draws in advance: see ``draw``
@@ -74,7 +77,8 @@ class TangentPropagation(Penalty):
         samples = kept.samples if on_cpu else slice(None)
         means = means[samples, ...]
         weights = trace.sample_weights[samples, ...] * scalar(self.strength, means)
-        passes = self._passes(params.encoder_weights, trace, memory, kept, means)
+        significant = significant[samples, ...]
+        passes = self._passes(params.encoder_weights, trace, memory, kept, means, significant)
         shape = len(kept.samples), self.directions.n_directions, -1
         directions = reshape(passes.directions, shape)
         self.directions(trace.batch.indices, trace.clean, kept.samples, seed, directions)
@@ -87,7 +91,7 @@ class TangentPropagation(Penalty):
             passes.backward()
         return value
 
-    def _passes(self, weights, trace, memory, kept, means):
+    def _passes(self, weights, trace, memory, kept, means, significant):
         """Return the passes of a batch that need the fewest multiplications."""
         sizes, depth = self.network.sizes, self.network.depth
         n_directions, switch = self.directions.n_directions, depth
@@ -95,7 +99,8 @@ class TangentPropagation(Penalty):
             switch = switch_layer(sizes, len(kept.samples) * n_directions, len(kept.outputs))
         arguments = weights, trace, memory, kept, n_directions
         if switch == depth:
-            return ForwardPass(*arguments)
+            reference = largest_of_rows(means) if self._outputs.has_reference else None
+            return ForwardPass(*arguments, significant, reference)
         return MeetingPasses(*arguments, switch, self._outputs.logit_gradients(means, kept))
 
     def _start(self, params, trace):
@@ -121,10 +126,10 @@ class TangentPropagation(Penalty):
         return self.directions.can_be_captured
 
     def significant(self, means, weights):
-        """Return the ``Kept`` outputs, of samples with these ``weights`` in the penalty."""
-        rounding = np.finfo(means.dtype).eps
+        """Return a mask of the outputs that are not left out, of samples with these ``weights`` in the penalty."""
+        rounding = precision_of(means)
         tolerance = max(_ROUNDINGS * rounding, _ROUNDINGS_OF_DIRECTIONS * self.directions.rounding)
-        return significant_rows(self._outputs.significance(means, weights), tolerance)
+        return exceeds(self._outputs.significance(means, weights), tolerance)
 
 
 def bounded(value, largest, like):
@@ -174,20 +179,10 @@ def all_outputs(means):
     return Kept(samples, starts, places, outputs)
 
 
-def significant_rows(significance, tolerance):
-    """Return the ``Kept`` outputs, without those that add up to at most a fraction ``tolerance`` of all.
-
-    Parameters
-    ----------
-    significance : ndarray of shape (n_samples, n_outputs)
-        Contribution of each output to a sum, up to a common factor.
-    tolerance : float
-    """
-    least = tolerance * significance.sum() / significance.size
-    # NaN is kept, so that divergence is detected.
-    kept = ~(significance <= least)
-    samples = np.flatnonzero(kept.any(axis=1))
-    places, outputs = np.nonzero(kept[samples])
+def kept_outputs(significant):
+    """Return the outputs of a mask of shape (n_samples, n_outputs) as ``Kept``."""
+    samples = np.flatnonzero(significant.any(axis=1))
+    places, outputs = np.nonzero(significant[samples])
     starts = np.searchsorted(places, np.arange(len(samples) + 1))
     return Kept(samples, starts, places, outputs)
 
@@ -195,11 +190,13 @@ def significant_rows(significance, tolerance):
 class _Softmax:
     """The penalty for softmax outputs o of logits a, with the Jacobian J = do/da = diag(o) - o o'."""
 
+    has_reference = True  # each sample's largest output, as slopes count by their differences
+
     def significance(self, means, weights):
         """Return the weight of each slope: 0 for each sample's largest output, whose slope follows from the others."""
-        others = means.copy()
-        others[np.arange(len(others)), others.argmax(axis=1)] = 0
-        return others * (others.sum(axis=1) * weights)[:, np.newaxis]
+        xp = namespace(means)
+        others = xp.where(largest_of_rows(means), xp.zeros_like(means), means)
+        return others * xp.sum(others, axis=1, keepdims=True) * weights[:, None]
 
     def logit_gradients(self, means, kept):
         """Return the gradients at the logits of each ``kept`` logit minus the one of its sample's largest output.
@@ -238,12 +235,15 @@ class _Softmax:
 class _Elementwise:
     """The same for outputs o = s(a) that each have a logit of their own."""
 
+    has_reference = False
+
     def __init__(self, loss):
         self._loss = loss
 
     def significance(self, means, weights):
         """Return the weight of each slope."""
-        return np.square(self._mean_derivatives(means)[0]) * weights[:, np.newaxis]
+        first = self._mean_derivatives(means)[0]
+        return first * first * weights[:, None]
 
     def logit_gradients(self, means, kept):
         """Return the gradients at the logits of each ``kept`` logit: unit vectors."""

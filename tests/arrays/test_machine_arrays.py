@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from common import assert_same_numbers, in_library, some_digits
+from common import assert_same_numbers, in_library, some_digits, tolerance_of
 from sklearn import config_context
 from sklearn.base import clone
 
@@ -21,7 +21,6 @@ def test_belief_networks_are_those_of_numpy(library, dtype):
     theirs, their_weights = in_library(library, X, weights)
     model = DBN(MACHINES, random_state=0)
     expected, found = clone(model).fit(X, sample_weight=weights), clone(model)
-    tolerance = 1e-10 if dtype == "float64" else 1e-5
     steps = {"n_steps": 2, "random_state": 0}
     with config_context(array_api_dispatch=True):
         found.fit(theirs, sample_weight=their_weights)
@@ -44,7 +43,7 @@ def test_belief_networks_are_those_of_numpy(library, dtype):
             given = codes if method == "inverse_transform" else theirs
             with pytest.raises(ValueError, match=rf"DBN.{method}\(\) must use the same"):
                 getattr(expected, method)(given)
-    assert_same_numbers(pairs, theirs, rtol=tolerance, atol=tolerance)
+    assert_same_numbers(pairs, theirs, **tolerance_of(dtype))
     assert score == pytest.approx(expected.score(X, sample_weight=weights), rel=1e-5)
 
 
@@ -63,7 +62,6 @@ def test_deep_machines_are_those_of_numpy(model, library, dtype):
     X, weights = some_digits(dtype), np.linspace(0.5, 2, 150, dtype=dtype)
     theirs, their_weights = in_library(library, X, weights)
     expected, found = clone(model).fit(X, sample_weight=weights), clone(model)
-    tolerance = 1e-10 if dtype == "float64" else 1e-5
     with config_context(array_api_dispatch=True):
         found.fit(theirs, sample_weight=their_weights)
         pairs = [
@@ -82,5 +80,5 @@ def test_deep_machines_are_those_of_numpy(model, library, dtype):
         for method in ("transform", "reconstruct", "score_samples"):
             with pytest.raises(ValueError, match=rf"DBM.{method}\(\) must use the same"):
                 getattr(found, method)(X)
-    assert_same_numbers(pairs, theirs, rtol=tolerance, atol=tolerance)
+    assert_same_numbers(pairs, theirs, **tolerance_of(dtype))
     assert score == pytest.approx(expected.score(X, sample_weight=weights), rel=1e-5)

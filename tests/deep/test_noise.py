@@ -145,9 +145,9 @@ def test_tangents_are_those_of_the_clean_sample(storage, monkeypatch):
     seen = []
     tangents = TangentStore._tangents
 
-    def watched(self, inputs):
+    def watched(self, inputs, places=None):
         seen.append(inputs.copy())
-        return tangents(self, inputs)
+        return tangents(self, inputs, places)
 
     monkeypatch.setattr(TangentStore, "_tangents", watched)
     model = MODELS["tangents"](corruption="masking", tangent_storage=storage, tangent_penalty=1.0)

@@ -58,6 +58,20 @@ def test_products_of_any_strides(shape, a, b):
 
 
 @pytest.mark.parametrize("layouts", [("C", "F", "C"), ("F", "C", "part")])
+@pytest.mark.parametrize("size", [64, 900])
+def test_factors_larger_than_the_cache(size, layouts):
+    """A row's products are the same bits in any batch, though its panel is multiplied in another order."""
+    if not bfloat16.has_products():
+        pytest.skip("the processor has no AVX512-BF16")
+    check((700, size, 1500), layouts)
+    a, b = matrix(700, size, layouts[0]), matrix(size, 1500, layouts[1])
+    out, part = np.empty((700, 1500), np.float32), np.empty((50, 1500), np.float32)
+    bfloat16.products(a, b, out)
+    bfloat16.products(a[600:650], b, part)
+    np.testing.assert_array_equal(part, out[600:650])
+
+
+@pytest.mark.parametrize("layouts", [("C", "F", "C"), ("F", "C", "part")])
 def test_the_same_on_other_processors(layouts, monkeypatch):
     monkeypatch.setattr(bfloat16, "has_products", lambda: False)
     compiled = njit(bfloat16._multiply.py_func)

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from numba import njit
 from scipy import stats
 from sklearn.base import clone
 
 from skae import DenoisingAE, _threads
-from skae._kernels.random import grid, normal, row_keys
+from skae._kernels.random import grid, normals, row_keys
 from skae._threads import team
 from skae.nn.corruption import GaussianNoise, Masking, SaltAndPepper, Swap, dropout_mask
 from skae.nn.noise import keys
@@ -16,19 +15,28 @@ rng = np.random.default_rng(0)
 X = rng.random((2000, 300))
 
 
-@njit
-def _normals(bits, out):
-    for i in range(bits.size):
-        out[i] = normal(bits[i])
+def _unmixed(bits):
+    """Return the 32-bit integers of which the finalizer of MurmurHash3 makes ``bits``."""
+    x = bits ^ bits >> 16
+    x = x * np.uint32(pow(0xC2B2AE35, -1, 2**32))
+    x = x ^ x >> 13 ^ x >> 26
+    x = x * np.uint32(pow(0x85EBCA6B, -1, 2**32))
+    return x ^ x >> 16
 
 
-def test_normal_is_the_quantile_function():
+def some_normals():
+    """Return 32-bit integers, and the normal numbers of cells that draw them."""
     bits = np.concatenate(
         [np.arange(2000), 2.0 ** np.arange(11, 32), rng.integers(0, 2**32, 20000)]
     )
     bits = np.concatenate([bits, 2**32 - 1 - bits]).astype(np.uint32)
-    out = np.empty(bits.size, np.float32)
-    _normals(bits, out)
+    out, work = np.empty((2, bits.size), np.float32)
+    normals(np.uint32(0), _unmixed(bits), work, out)
+    return bits, out
+
+
+def test_normals_are_those_of_the_quantile_function():
+    bits, out = some_normals()
     low = np.minimum(bits, ~bits)
     expected = -stats.norm.ppf((low + 0.5) / 2**32) * np.where(bits > 2**31 - 1, 1, -1)
     error = np.abs(out - expected)
