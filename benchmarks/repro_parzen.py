@@ -81,7 +81,6 @@ METHODS = (
 )
 BURN_IN, THIN = 20, 5
 LONG, EVERY = 1000, 20  # steps of long chains, and how often their states are looked at
-N_TRAINING = 50_000
 SHORT = {"n_images": 10_000, "epochs": 10, "width": 500, "samples": 2000, "chains": 200}
 
 
@@ -324,8 +323,8 @@ def main():
     parser.add_argument("--methods", nargs="*", default=METHODS)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--short", action="store_true", help="the order, in ten minutes")
+    parser.set_defaults(n_images=50_000, chains=1000)
     arguments = parser.parse_args()
-    vars(arguments).update({"n_images": N_TRAINING, "chains": 1000})
     if arguments.short:
         vars(arguments).update(SHORT)
     mnist = fetch_mnist(arguments.data)

@@ -45,7 +45,7 @@ def largest_of_rows(x):
 
 
 def exceeds(significance, tolerance):
-    """Return a mask without those numbers >= 0 that add up to at most a fraction ``tolerance`` of all."""
+    """Return a mask of numbers >= 0: False for small ones, which add up to at most a fraction ``tolerance`` of all."""
     xp, (n_rows, n_columns) = namespace(significance), significance.shape
     least = xp.sum(significance) * (tolerance / (n_rows * n_columns))
     return ~(significance <= least)  # NaN is kept, so that divergence is detected

@@ -29,22 +29,16 @@ def _check(frame, out, expected):
     assert np.isnan(frame).sum() == frame.size - out.size
 
 
+@pytest.mark.parametrize("multiply", [products, row_products])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_products(shape):
+def test_products(shape, multiply):
     n_rows, n_columns, n_terms = shape
-    (_, a), (_, b) = _framed((n_rows, n_terms)), _framed((n_terms, n_columns), 1)
+    of_rows = multiply is row_products
+    b_shape = (n_columns, n_terms) if of_rows else (n_terms, n_columns)
+    (_, a), (_, b) = _framed((n_rows, n_terms)), _framed(b_shape, 1)
     frame, out = _framed((n_rows, n_columns), 2)
-    products(a, b, out)
-    _check(frame, out, a.astype(float) @ b)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_row_products(shape):
-    n_rows, n_columns, n_terms = shape
-    (_, a), (_, b) = _framed((n_rows, n_terms)), _framed((n_columns, n_terms), 1)
-    frame, out = _framed((n_rows, n_columns), 2)
-    row_products(a, b, out)
-    _check(frame, out, a.astype(float) @ b.T)
+    multiply(a, b, out)
+    _check(frame, out, a.astype(float) @ (b.T if of_rows else b))
 
 
 @pytest.mark.parametrize("own", [True, False])
