@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import OneHotEncoder
 
-BUNDLED = {"digits", "digits, folds", "breast cancer", "wine", "iris"}
+BUNDLED = {"digits", "digits, folds", "digits, thirds", "breast cancer", "wine", "iris"}
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ def reuters(folder, short):
 SETS = {
     "digits": partial(bundled, load_digits, 16.0),
     "digits, folds": partial(bundled, load_digits, 16.0, n_folds=5),
+    "digits, thirds": partial(bundled, load_digits, 0.0, n_folds=3),
     "breast cancer": partial(bundled, load_breast_cancer, 0.0),
     "wine": partial(bundled, load_wine, 0.0),
     "iris": partial(bundled, load_iris, 0.0),
