@@ -191,15 +191,15 @@ class TrainedModel(CallbackSupportMixin):
             Called with the last state when training ends, also by an error; :meth:`_set_state` by default.
         """
         # 1. The epochs of this fit, and the state that it begins with.
-        n_before = state.n_epochs
+        n_before = len(state.loss_curve)
         epochs = range(n_before, n_before + self._n_epochs(problem))
         if state.extra:  # of the last fit, which may have had other observers
             extra = problem.extra_arrays(state.params)
             state.extra = {name: value for name, value in state.extra.items() if name in extra}
         checkpoint, stored = self._checkpoint(problem, state)
-        if stored is not None and (stored.n_epochs > n_before or not n_before):
+        if stored is not None and (len(stored.loss_curve) > n_before or not n_before):
             # A warm start continues from the last fit, and not from the file of an earlier training.
-            state, n_before = stored, stored.n_epochs
+            state, n_before = stored, len(stored.loss_curve)
         # 2. Who observes it.
         reporters = [*self._reporters(problem.rows, epochs.stop), *idle_steps(self.solver, state)]
         checkpoints = [] if checkpoint is None else [checkpoint]
@@ -237,7 +237,7 @@ class TrainedModel(CallbackSupportMixin):
             return
         warn_of_rising_loss(state.loss_curve[n_before:], name, has_rate)
         open_ended = self.learning_rate == "constant" and self.max_iter != "auto"
-        steps, n_epochs = not isinstance(solver, LBFGS), state.n_epochs
+        steps, n_epochs = not isinstance(solver, LBFGS), len(state.loss_curve)
         if steps and open_ended and not state.converged and n_before < n_epochs >= max_epochs:
             warn_of_max_iter(self.max_iter, name, has_rate)
 
@@ -247,7 +247,7 @@ class TrainedModel(CallbackSupportMixin):
             raise ValueError(
                 "partial_fit trains on all rows for one epoch: set early_stopping=False."
             )
-        self._train_on_all_rows(problem, state, state.n_epochs + 1)
+        self._train_on_all_rows(problem, state, len(state.loss_curve) + 1)
 
     def _train_on_all_rows(self, problem, state, max_epochs, *, schedule=None, observers=()):
         """Minimize ``problem`` from ``state`` on all rows until there are ``max_epochs``; set the fitted attributes."""
@@ -281,7 +281,7 @@ class TrainedModel(CallbackSupportMixin):
     def _minimize(self, problem, state, solver, epochs, observers):
         """Minimize ``problem`` from ``state`` in ``epochs``, a range of which the first ones may be over."""
         rows, held_out = self._split(problem, state.seed)
-        if state.converged or state.n_epochs >= epochs.stop:
+        if state.converged or len(state.loss_curve) >= epochs.stop:
             return
         stopping = self._stopping(problem, held_out, state.seed)
         options = {"max_epochs": epochs.stop, "stopping": stopping, "observers": observers}
@@ -293,7 +293,7 @@ class TrainedModel(CallbackSupportMixin):
             options["stopping"] = None
         batches = problem.batches(rows, max(self.batch_size, BLOCK), equal_noise=True)
         minimize_full_batch(problem.objective, state, solver, batches, tol=self.tol, **options)
-        if not state.converged and state.n_epochs >= epochs.stop:
+        if not state.converged and len(state.loss_curve) >= epochs.stop:
             warn(
                 f"L-BFGS stopped at max_iter={len(epochs)} before it converged; raise max_iter or tol.",
                 ConvergenceWarning,

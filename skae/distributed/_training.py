@@ -111,10 +111,6 @@ class RemoteBatch:
     def __len__(self):
         return len(self.indices)
 
-    def clean(self):
-        """Return the same rows in a batch that no corruption changes."""
-        return RemoteBatch(self.data, self.indices, True)
-
 
 class StepBatches:
     """The minibatches of ``local``, each computed part by part.

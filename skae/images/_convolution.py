@@ -167,8 +167,7 @@ class ConvolutionalObjective(TrainingObjective):
         shape = self.convolution.picture_shape
         X = np.empty((len(batch), int(np.prod(shape))), flat.dtype)
         weights = np.empty(len(batch), flat.dtype)
-        batch.rows(out=X)
-        batch.weights(out=weights)
+        batch.rows(X, weights)
         images = X.reshape(-1, *shape)
         patches = self.convolution.patches(images)
         prediction, memory = self.encoder.forward(params, patches)

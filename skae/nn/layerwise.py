@@ -29,10 +29,10 @@ class CodeBatch:
     def __len__(self):
         return len(self._batch)
 
-    def rows(self, out):
-        """Fill ``out`` with the codes."""
+    def rows(self, out, weights):
+        """Fill ``out`` with the codes, and ``weights`` with the weights of their rows in the mean of the batch."""
         self._below = empty((len(self), self._n_features), out)
-        self._batch.rows(out=self._below)
+        self._batch.rows(self._below, weights)
         self._encode(self._below, out)
 
     def corrupt(self, corruption, rows, seed, out):
@@ -56,10 +56,6 @@ class CodeBatch:
     def seeds(self, rng):
         """Return three seeds of noise."""
         return self._batch.seeds(rng)
-
-    def weights(self, out):
-        """Fill ``out`` with each row's weight in the batch's mean."""
-        self._batch.weights(out=out)
 
 
 class OnCodes(TrainingObjective):

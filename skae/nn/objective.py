@@ -62,6 +62,7 @@ class Objective(TrainingObjective):
         self.network, self.loss, self._is_new = network, loss, True
         self.row_factors = None if row_factors is None else Constant(row_factors)
         self.corruption, self.emphasis, self.penalties = corruption, emphasis, penalties
+        self.largest_cell_weight = 1.0 if emphasis is None else max(emphasis)
         # Not every network has layers that can be frozen.
         self._backward = (
             partial(network.backward, n_frozen=n_frozen) if n_frozen else network.backward
@@ -100,10 +101,9 @@ class Objective(TrainingObjective):
         trace.batch, trace.rng, clean, seeds = batch, rng, trace.clean, batch.seeds(rng)
         trace.with_gradient = grad is not None
         # 1. The rows of the batch, with their weights and targets.
-        batch.weights(out=trace.sample_weights)
+        batch.rows(clean, trace.sample_weights)
         if self.row_factors is not None:
             trace.sample_weights *= batch.pick(self.row_factors)
-        batch.rows(out=clean)
         if target is not clean:
             batch.targets(out=target)
         missing = _fill_missing(clean) if batch.may_miss else None
@@ -126,11 +126,6 @@ class Objective(TrainingObjective):
         if grad is not None:
             self._backward(params, trace, gradients)
         return value
-
-    @property
-    def largest_cell_weight(self):
-        """float: largest factor on the loss of a cell."""
-        return 1.0 if self.emphasis is None else max(self.emphasis)
 
     def _checked_parts(self, flat):
         """Return corruption and penalties; those that users have written check themselves. Check activations of users."""

@@ -60,8 +60,7 @@ class DictionaryObjective(TrainingObjective):
         dictionary = reshape(flat, (self.n_atoms, -1))
         self.rows = empty((len(batch), dictionary.shape[1]), flat)
         weights = empty(len(batch), flat)
-        batch.rows(out=self.rows)
-        batch.weights(out=weights)
+        batch.rows(self.rows, weights)
         problem = self._code_problem(dictionary)
         self.codes, _ = infer_codes(self.rows, problem, **self._inference)
         self.weights = weights

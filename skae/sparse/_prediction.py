@@ -38,8 +38,7 @@ class PSDObjective(TrainingObjective):
         dictionary, params = self.split(flat, n_features)
         X = np.empty((len(batch), n_features), flat.dtype)
         weights = np.empty(len(batch), flat.dtype)
-        batch.rows(out=X)
-        batch.weights(out=weights)
+        batch.rows(X, weights)
         prediction, memory = self.encoder.forward(params, X)
         codes, penalty = self.infer(dictionary, X, prediction)
         errors, misses = product(codes, dictionary) - X, prediction - codes

@@ -38,6 +38,7 @@ class Batch:
     def __init__(self, data, indices):
         self._data, self.indices = data, indices
         self.may_miss = data.may_miss  # whether values of the rows may be missing (NaN)
+        self.is_clean = False  # whether corruptions leave the rows as they are
 
     def __len__(self):
         return self.indices.shape[0]
@@ -55,9 +56,17 @@ class Batch:
         array = constant.like(self.indices)
         return namespace(array).take(array, self.indices, axis=0)
 
-    def rows(self, out):
-        """Fill the C-ordered ``out`` with the rows."""
-        X = self._data.X
+    def rows(self, out, weights):
+        """Fill the C-ordered ``out`` with the rows, and ``weights`` with their weights in the mean of the batch.
+
+        They are sample weights divided by the batch size.
+        """
+        X, sample_weight, n_rows = self._data.X, self._data.sample_weight, self.indices.shape[0]
+        if sample_weight is None:
+            weights[...] = 1 / n_rows
+        else:
+            weights[...] = namespace(sample_weight).take(sample_weight, self.indices, axis=0)
+            weights /= n_rows
         if not is_numpy(out):
             self._rows_on_device(X, out)
             return
@@ -71,7 +80,7 @@ class Batch:
             else:
                 out[rows] = X[self.indices[rows]]
 
-        share(work, len(self.indices), ELEMENT * X.shape[1])
+        share(work, n_rows, ELEMENT * X.shape[1])
 
     def _rows_on_device(self, X, out):
         """Fill an array of another library, from data of that library or in host memory."""
@@ -85,7 +94,10 @@ class Batch:
         take(self._data.targets, self.indices, out)
 
     def corrupt(self, corruption, rows, seed, out):
-        """Fill ``out`` with a corruption of ``rows``, the rows of this batch."""
+        """Fill ``out`` with a corruption of ``rows``, the rows of this batch, or with ``rows`` if it ``is_clean``."""
+        if self.is_clean:
+            out[...] = rows
+            return
         self.draw(lambda clean, noisy: corruption(clean, seed, noisy), rows, out)
 
     def draw(self, function, rows, out):
@@ -99,28 +111,6 @@ class Batch:
         noisy = empty((distinct.shape[0], out.shape[1]), out)
         function(distinct, noisy)
         take(noisy, places, out)
-
-    def weights(self, out):
-        """Fill ``out`` with each row's weight in the batch's mean: its sample weight divided by the batch size."""
-        weights = self._data.sample_weight
-        n_rows = self.indices.shape[0]
-        if weights is None:
-            out[...] = 1 / n_rows
-        else:
-            out[...] = namespace(weights).take(weights, self.indices, axis=0)
-            out /= n_rows
-
-    def clean(self):
-        """Return the same rows in a batch that no corruption changes."""
-        return _CleanBatch(self._data, self.indices)
-
-
-class _CleanBatch(Batch):
-    """Rows without noise."""
-
-    def corrupt(self, corruption, rows, seed, out):
-        """Fill ``out`` with ``rows``."""
-        out[...] = rows
 
 
 class Batches:

@@ -154,11 +154,6 @@ class TrainingState:
     converged: bool = False
     extra: dict = field(default_factory=dict)
 
-    @property
-    def n_epochs(self):
-        """Number of whole epochs so far."""
-        return len(self.loss_curve)
-
     def restarted(self, params, solver):
         """Return the same state with other ``params``, from which ``solver`` starts anew."""
         return replace(self, params=params, solver=solver.start(params))
@@ -291,7 +286,7 @@ def minimize(
     steps = batches.make_steps(objective, state, solver)
     last_finite = _LastFinite(state, solver)
     states_are_kept = any(each.keeps_states for each in observers)
-    n_epochs, n_rows, stop = state.n_epochs, len(batches), False
+    n_epochs, n_rows, stop = len(state.loss_curve), len(batches), False
 
     def rate(n_seen):
         factor = 1.0 if schedule is None else schedule(n_epochs + n_seen / n_rows)
@@ -351,6 +346,6 @@ def _has_finite_loss(objective, state, batch):
     """Return whether the loss is finite after the last step of an epoch, which was on ``batch``."""
     if objective.finite_where_params_are:
         return True
-    rng = np.random.default_rng(state.seed)
+    batch.is_clean, rng = True, np.random.default_rng(state.seed)
     with np.errstate(**OVERFLOW_IGNORED):
-        return bool(np.isfinite(float(objective(state.params, batch.clean(), None, rng))))
+        return bool(np.isfinite(float(objective(state.params, batch, None, rng))))
