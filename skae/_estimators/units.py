@@ -9,7 +9,7 @@ from scipy.special import entr, xlogy
 from .._arrays.namespace import some_weighted_rows
 from ..nn.corruption import make_corruption
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
-from ..nn.scaling import ColumnScales, Scaling, no_scaling
+from ..nn.scaling import Scaling, no_scaling, standard_scale
 from .columns import Columns, one_hot_groups
 from .fit_warnings import (
     warn_of_categories,
@@ -187,17 +187,17 @@ def make_units(
     # Losses and scales of the columns; the rest follows from them.
     named, variance, n_varying = None, 1.0, int(stats.varies.sum())
     if loss == "auto":
-        many_units = code is not None and code.enlarge and code.n_units > n_varying
-        pairs, scales = _automatic_losses(X, stats, standardize, machine, many_units)
+        pairs, center, scale = _automatic_losses(X, stats, standardize, machine, code)
     else:
         pairs = named_losses(loss, X, data.frame, parameter)
-        scales = scales_for_named(pairs, stats, standardize) if standardize else None
+        center, scale = scales_for_named(pairs, stats, standardize)
         named = Reconstruction([LOSSES[name](columns) for name, columns in pairs], parameter)
     if standardize and code is not None:
         variance = code.variance_of_inputs(n_varying, stats.count, "multinomial" in dict(pairs))
-        for columns in [columns for name, columns in pairs if name == "gaussian"]:
-            scales.enlarge(columns, variance**0.5)
-    scaling = scales.scaling() if standardize else no_scaling(X.shape[1])
+        for name, columns in pairs:
+            if name == "gaussian":
+                scale[columns[stats.varies[columns]]] /= variance**0.5
+    scaling = Scaling(center, scale, stats.varies) if standardize else no_scaling(X.shape[1])
     input_loss = _loss_of_inputs(pairs, scaling, parameter)
     means, low, high = scaling.apply(np.stack([stats.mean, stats.low, stats.high]))
     constant_losses, least_loss = _constant_losses(X, pairs, stats, scaling, sample_weight)
@@ -227,10 +227,10 @@ def plain_units(n_features):
     return Units(no_scaling(n_features), loss, None, pairs, zeros, ones, losses)
 
 
-def _automatic_losses(X, stats, standardize, machine, many_units):
-    """Return (loss, columns) pairs that suit X, and the ``ColumnScales``, or None without ``standardize``.
+def _automatic_losses(X, stats, standardize, machine, code):
+    """Return (loss, columns) pairs that suit X, and center and scale of the columns, if there is ``standardize``.
 
-    Below ``many_units``, 0/1 columns outside of one-hot groups are gaussian, so that they can be standardized.
+    Below a ``code`` of many units, 0/1 columns outside of one-hot groups are gaussian, so as to be standardized.
     """
     # 1. The kinds of columns: in a one-hot group, binary, real, or on one scale, as pixels are.
     groups = one_hot_groups(X, stats.zero_one)
@@ -240,6 +240,7 @@ def _automatic_losses(X, stats, standardize, machine, many_units):
     binary, real = _binary_and_real(stats, ungrouped, machine)
     pixels, limits = _on_one_scale(stats, real, binary, standardize, machine)
     binary, real = binary & ~pixels, real & ~pixels
+    many_units = code is not None and code.enlarge and code.n_units > stats.varies.sum()
     if standardize and many_units:
         binary, real = np.zeros_like(binary), real | binary
     # 2. Their losses. Pixels that are nearly binary count as probabilities of ones.
@@ -251,15 +252,15 @@ def _automatic_losses(X, stats, standardize, machine, many_units):
         if chosen.any():
             pairs.append((name, np.flatnonzero(chosen)))
     # 3. Their scales.
-    if not standardize:
-        return pairs, None
-    scales = ColumnScales(stats)
+    center, scale = np.where(stats.varies, 0, stats.low), np.ones(len(real))
     if as_probabilities:
-        scales.set_range(pixels, *limits)
+        center[pixels], scale[pixels] = limits[0], limits[1] - limits[0]
     elif pixels.any():
-        scales.standardize(pixels, shared=True)
-    scales.standardize(real, shared=False)
-    return pairs, scales
+        center[pixels], scale[pixels] = standard_scale(
+            stats.mean[pixels], stats.deviation[pixels], shared=True
+        )
+    center[real], scale[real] = standard_scale(stats.mean[real], stats.deviation[real])
+    return pairs, center, scale
 
 
 def _binary_and_real(stats, ungrouped, machine):
@@ -303,7 +304,7 @@ def _base_logits(loss, means, count):
     """Return the logits of the inputs' means over ``count`` rows; half an extra row of each kind keeps them finite."""
     means, count = means.copy(), min(count, _MOST_COUNTED)
     for part in loss.parts:
-        if not isinstance(part, Gaussian):  # whose means are the logits
+        if not part.means_are_logits:
             means[part.columns] = (means[part.columns] * count + 0.5) / (count + 1)
             part.invert(means[np.newaxis])
     return means
