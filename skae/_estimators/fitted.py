@@ -62,6 +62,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     fit_transform, score = fit_transform, score
     _by_block = by_block_of_model
+    _takes_nan = _takes_arrays = (
+        False  # whether X may have missing values, or be of another library than numpy
+    )
 
     @property
     def model_(self) -> Model:
@@ -309,7 +312,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse, tags.input_tags.allow_nan = True, self._takes_nan
+        tags.array_api_support = self._takes_arrays
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

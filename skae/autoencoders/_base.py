@@ -87,6 +87,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             ),
         ),
     )
+    _takes_nan = _takes_arrays = True
     _automatic_bias_init = "zeros"  # on standardized columns
     _cure_of_constant_codes = CURE_OF_CONSTANT_CODES
     _imputation = None  # for ``impute``
@@ -200,11 +201,6 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         imputation = self._imputation or plain_imputation(z.shape[1], z.dtype)
         filled = imputation.fill(model.reconstruct_scaled, z, model.units.multinomial_groups)
         return model.scaling.invert(filled)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = tags.array_api_support = True
-        return tags
 
     # As a layer of a stack: see NetworkLayer.
 

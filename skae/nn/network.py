@@ -66,6 +66,8 @@ class Network:
             (activation,) * self.depth if isinstance(activation, (str, Activation)) else activation
         )
         self.activation_names, self.activations = names, list(map(make_activation, names))
+        # Penalties on the Jacobian of one layer of elementwise units have a closed form.
+        self.has_closed_form = self.depth == 1 and self.activations[0].kind is not None
         downward = ("identity", *(names[:-1] if downward is None else downward))
         self._decoder_activations = list(map(make_activation, reversed(downward)))
         upward = list(zip(self.sizes[1:], self.sizes[:-1]))
@@ -94,11 +96,6 @@ class Network:
         """slice: the place of all biases in a flat vector."""
         n_arrays = (3 if self.decoder else 2) * self.depth
         return slice(n_values(self._shapes[: self.depth]), n_values(self._shapes[:n_arrays]))
-
-    @property
-    def has_closed_form(self):
-        """bool: whether penalties on the encoder's Jacobian have a closed form: for one layer of elementwise units."""
-        return self.depth == 1 and self.activations[0].kind is not None
 
     def trace(self, n_samples, flat, penalties=()):
         """Return the buffers of a batch on the device of ``flat``, with the rows that ``penalties`` claim."""
