@@ -280,17 +280,24 @@ class TrainedModel(CallbackSupportMixin):
 
     def _minimize(self, problem, state, solver, epochs, observers):
         """Minimize ``problem`` from ``state`` in ``epochs``, a range of which the first ones may be over."""
-        rows, held_out = self._split(problem, state.seed)
+        rows, error = problem.rows, None
+        if self.early_stopping:
+            rows, held_out = self._split(problem, state.seed)
+            error = problem.error(held_out, self.batch_size, state.seed)
         if state.converged or len(state.loss_curve) >= epochs.stop:
             return
-        stopping = self._stopping(problem, held_out, state.seed)
+        full_batch = isinstance(
+            solver, LBFGS
+        )  # which tests the convergence of the training loss itself
+        # A falling learning rate gains most at its end: only held-out samples stop it earlier.
+        by_loss = problem.monitors_loss and self.learning_rate == "constant" and not full_batch
+        stops = self.early_stopping or by_loss
+        stopping = Stopping(self.tol, self.n_iter_no_change, error) if stops else None
         options = {"max_epochs": epochs.stop, "stopping": stopping, "observers": observers}
-        if not isinstance(solver, LBFGS):
+        if not full_batch:
             schedule = partial(SCHEDULES[self.learning_rate], epochs)
             self._take_steps(problem, state, solver, rows, schedule=schedule, **options)
             return
-        if held_out is None:  # L-BFGS tests the convergence of the training loss itself
-            options["stopping"] = None
         batches = problem.batches(rows, max(self.batch_size, BLOCK), equal_noise=True)
         minimize_full_batch(problem.objective, state, solver, batches, tol=self.tol, **options)
         if not state.converged and len(state.loss_curve) >= epochs.stop:
@@ -298,14 +305,6 @@ class TrainedModel(CallbackSupportMixin):
                 f"L-BFGS stopped at max_iter={len(epochs)} before it converged; raise max_iter or tol.",
                 ConvergenceWarning,
             )
-
-    def _stopping(self, problem, held_out, seed):
-        """Return the ``Stopping`` by the error on held-out rows, or by the training loss, or None."""
-        error = None if held_out is None else problem.error(held_out, self.batch_size, seed)
-        # A falling learning rate gains most at its end: only held-out samples stop it earlier.
-        if error is None and not (problem.monitors_loss and self.learning_rate == "constant"):
-            return None
-        return Stopping(self.tol, self.n_iter_no_change, error)
 
     def _n_epochs(self, problem):
         """Return the maximum number of epochs of a fit, or of iterations of L-BFGS."""
@@ -318,9 +317,7 @@ class TrainedModel(CallbackSupportMixin):
         self._state = state.to_dict()
 
     def _split(self, problem, seed):
-        """Return the rows to train on and the held-out ones, or None."""
-        if not self.early_stopping:
-            return problem.rows, None
+        """Return the rows to train on and the held-out ones, for ``early_stopping``."""
         return held_out_rows(problem.rows, self.validation_fraction, problem.strata, seed)
 
     def _reporters(self, rows, max_epochs=None):

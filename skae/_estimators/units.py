@@ -1,6 +1,7 @@
 """From the parameters ``loss`` and ``standardize`` to the scaling of X and the output units of a network."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ class Units:
         """The means of the inputs: ndarray of shape (n_inputs,)."""
         return self.loss.activate(self.base_logits[np.newaxis].copy())[0]
 
-    @property
+    @cached_property
     def gaussian_inputs(self):
         """Mask of the inputs with a gaussian loss: ndarray of bool of shape (n_inputs,)."""
         gaussian = np.zeros(self.scaling.n_inputs, bool)

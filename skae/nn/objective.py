@@ -95,8 +95,7 @@ class Objective(TrainingObjective):
         if self._is_new:
             corruption, penalties = self._checked_parts(flat)
             self._is_new = False
-        params, gradients = self._views(flat, grad)
-        trace, target, cell_weights = self._workspace(len(batch), flat)
+        params, gradients, trace, target, cell_weights = self._arrays(len(batch), flat, grad)
         trace.start()
         trace.batch, trace.rng, clean, seeds = batch, rng, trace.clean, batch.seeds(rng)
         trace.with_gradient = grad is not None
@@ -142,25 +141,21 @@ class Objective(TrainingObjective):
             ]
         return corruption, penalties
 
-    def _views(self, flat, grad):
-        """Return the views of both vectors, which are mostly the same arrays as in the last step."""
+    def _emphasize(self, seed, rows, out):
+        self.corruption.emphasize(rows, seed, *self.emphasis, out)
+
+    def _arrays(self, n_samples, flat, grad):
+        """Return the views of both vectors, and for batches of this size a trace and buffers of targets and cell weights.
+
+        They are mostly those of the last step. The clean rows in the trace are its inputs if nothing corrupts them, and
+        are the targets of reconstructions. Weights of cells are empty if all are 1.
+        """
         if self._flat is not flat:
             self._flat, self._params = flat, self.network.views(flat)
         if grad is not None and self._grad is not grad:
             self._grad = grad
             factored = isinstance(grad, NetworkGradient)
             self._gradients = grad.views if factored else self.network.views(grad)
-        return self._params, self._gradients
-
-    def _emphasize(self, seed, rows, out):
-        self.corruption.emphasize(rows, seed, *self.emphasis, out)
-
-    def _workspace(self, n_samples, flat):
-        """Return a trace and two buffers for batches of this size: targets and weights of cells.
-
-        The clean rows in the trace are its inputs if nothing corrupts them, and are the targets of reconstructions.
-        Weights of cells are empty if all are 1.
-        """
         key = n_samples, array_kind(flat)
         if key not in self._workspaces:
             trace = self.network.trace(n_samples, flat, self.penalties)
@@ -168,7 +163,7 @@ class Objective(TrainingObjective):
             target = trace.clean if self.network.decoder else empty_like(trace.logits)
             shape = trace.inputs.shape if self.emphasis is not None else (0, 0)
             self._workspaces[key] = trace, target, empty(shape, flat)
-        return self._workspaces[key]
+        return self._params, self._gradients, *self._workspaces[key]
 
 
 def _check_parts(loss, corruption, emphasis, penalties):

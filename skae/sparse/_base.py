@@ -215,6 +215,7 @@ class BaseCoder(
         self._measure_scale(X, weights)
         self._shape = self._wanted_shape(X.shape[1])
         problem, (seed, rng) = self._problem(X, weights), self._seed()
+        held_out = held_out and self.early_stopping
         rows = self._split(problem, seed)[0] if held_out else problem.rows
         atoms = first_atoms(X, weights, rows, self._n_atoms, rng)
         return problem, self._new_state(self._initial_params(atoms), seed, rng)
