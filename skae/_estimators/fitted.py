@@ -20,7 +20,7 @@ from .._typing import (
 from ..nn.model import Model
 from ..nn.network import Params, network_of
 from .checks import check_codes, check_order_of_codes
-from .devices import check_backend, check_library, computing, dispatched, prototype_for, shown
+from .devices import check_backend, check_library, computing, dispatched, place_for, shown
 from .fitting import (
     BLOCK,
     by_block,
@@ -47,7 +47,7 @@ def by_block_of_model(self, X, function, width, *, method, check=False, block=BL
     X = validated_rows(self, X, dtype=model.dtype, reset=False)
     if check:
         self._units.check(to_numpy(X) if dispatched(X) else X, column_names(self, X))
-    prototype = prototype_for(self, X)
+    prototype, _ = place_for(self, X)
     with computing(self, prototype, X.dtype):
         model = model if prototype is None else model.moved(prototype)
         return by_block(X, partial(function, model), width, block, prototype)
@@ -110,12 +110,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         check_order_of_codes(self, X)
         check_backend(self._backend, X, f"{type(self).__name__}.inverse_transform")
         check_library(self, X)
-        dtype, prototype = self._params.dtype, prototype_for(self, X)
+        dtype, (prototype, backend) = self._params.dtype, place_for(self, X)
         # Shape and range are checked below; codes may have no rows.
         codes = named_array(
             dense(X),
             "X",
-            dtype=dtypes_of_library(X, dtype) if dispatched(X) else dtype,
+            dtype=dtypes_of_library(X, dtype) if backend else dtype,
             ensure_2d=False,
             allow_nd=True,
             ensure_all_finite=False,
@@ -128,7 +128,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             return self.model_.decode(codes)
         with computing(self, prototype, codes.dtype):
             decoded = self.model_.moved(prototype).decode(like(codes, prototype))
-        return decoded if dispatched(X) else to_numpy(decoded)
+        return decoded if backend else to_numpy(decoded)
 
     @available_if(_decodes)
     def reconstruct(self, X: MatrixLike) -> FloatArray:

@@ -46,7 +46,7 @@ class ShardBatch(Batch):
         """Fill the C-ordered ``out`` with the rows, and ``weights`` with their weights in the mean over this batch."""
         self._here.rows(out, weights)
         weights[...] = 1 if self._weights is None else self._weights
-        weights /= len(self)
+        weights /= self.n_rows
 
     def targets(self, out):
         """Fill ``out`` with the rows' targets."""
@@ -262,7 +262,7 @@ def evaluate_all(shard, recipe, plan, call, *, with_grad):
         for rows in plan.epoch(0, 0, shuffle=False):
             _go_on(objective, call.kept, params)
             batch = ShardBatch(shard, *rows, equal_noise=True)
-            value, n_rows = objective(params, batch, piece, deepcopy(call.rng)), len(batch)
+            value, n_rows = objective(params, batch, piece, deepcopy(call.rng)), batch.n_rows
             result.value += value * n_rows
             result.n_rows += n_rows
             if with_grad:
@@ -282,8 +282,8 @@ def advance(shard, recipe, plan, steps, *, shuffle):
         batches = plan.epoch(steps.seed, shard.number, shuffle)[steps.first :]
         for rows, rate in zip(batches, steps.rates):
             batch = ShardBatch(shard, *rows)
-            result.value += objective(params, batch, grad, rng) * len(batch)
-            result.n_rows += len(batch)
+            result.value += objective(params, batch, grad, rng) * batch.n_rows
+            result.n_rows += batch.n_rows
             if not np.isfinite(result.value):
                 return result
             solver.step(params, grad, state, rate)

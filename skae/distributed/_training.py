@@ -108,7 +108,9 @@ class RemoteBatch:
     indices: np.ndarray
     is_clean: bool = False
 
-    def __len__(self):
+    @property
+    def n_rows(self):
+        """int: number of rows."""
         return len(self.indices)
 
 
@@ -285,14 +287,14 @@ class RemoteObjective(TrainingObjective):
             grad[...] = 0
             for result in results:
                 grad += result.grad
-            grad /= params.dtype.type(len(batch))
+            grad /= params.dtype.type(batch.n_rows)
         if results[0].rng is not None:
             rng.bit_generator.state = results[0].rng.bit_generator.state
         if results[0].kept:
             merge(self.local, results)
         if results[0].outcome is not None:
             self.local.take_outcomes([result.outcome for result in results])
-        return sum(result.value for result in results) / len(batch)
+        return sum(result.value for result in results) / batch.n_rows
 
     def adapted(self, solver):
         """Return the solver with which the objective of this process makes its steps."""

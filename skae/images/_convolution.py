@@ -165,8 +165,8 @@ class ConvolutionalObjective(TrainingObjective):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
         filters, params = self.split(flat)
         shape = self.convolution.picture_shape
-        X = np.empty((len(batch), int(np.prod(shape))), flat.dtype)
-        weights = np.empty(len(batch), flat.dtype)
+        X = np.empty((batch.n_rows, int(np.prod(shape))), flat.dtype)
+        weights = np.empty(batch.n_rows, flat.dtype)
         batch.rows(X, weights)
         images = X.reshape(-1, *shape)
         patches = self.convolution.patches(images)

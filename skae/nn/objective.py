@@ -95,7 +95,7 @@ class Objective(TrainingObjective):
         if self._is_new:
             corruption, penalties = self._checked_parts(flat)
             self._is_new = False
-        params, gradients, trace, target, cell_weights = self._arrays(len(batch), flat, grad)
+        params, gradients, trace, target, cell_weights = self._arrays(batch.n_rows, flat, grad)
         trace.start()
         trace.batch, trace.rng, clean, seeds = batch, rng, trace.clean, batch.seeds(rng)
         trace.with_gradient = grad is not None

@@ -36,12 +36,9 @@ class Batch:
     """The rows ``indices`` of a data set, copied only when and where the objective asks for them."""
 
     def __init__(self, data, indices):
-        self._data, self.indices = data, indices
+        self._data, self.indices, self.n_rows = data, indices, indices.shape[0]
         self.may_miss = data.may_miss  # whether values of the rows may be missing (NaN)
         self.is_clean = False  # whether corruptions leave the rows as they are
-
-    def __len__(self):
-        return self.indices.shape[0]
 
     def seeds(self, rng):
         """Return three seeds of noise, drawn by the generator ``rng`` or in advance."""
@@ -61,12 +58,12 @@ class Batch:
 
         They are sample weights divided by the batch size.
         """
-        X, sample_weight, n_rows = self._data.X, self._data.sample_weight, self.indices.shape[0]
+        X, sample_weight = self._data.X, self._data.sample_weight
         if sample_weight is None:
-            weights[...] = 1 / n_rows
+            weights[...] = 1 / self.n_rows
         else:
             weights[...] = namespace(sample_weight).take(sample_weight, self.indices, axis=0)
-            weights /= n_rows
+            weights /= self.n_rows
         if not is_numpy(out):
             self._rows_on_device(X, out)
             return
@@ -80,7 +77,7 @@ class Batch:
             else:
                 out[rows] = X[self.indices[rows]]
 
-        share(work, n_rows, ELEMENT * X.shape[1])
+        share(work, self.n_rows, ELEMENT * X.shape[1])
 
     def _rows_on_device(self, X, out):
         """Fill an array of another library, from data of that library or in host memory."""
@@ -283,15 +280,15 @@ class Steps:
         total, n_seen, state = 0.0, 0, self.state
         for batch in self.batches.epoch(state.rng):
             with np.errstate(**OVERFLOW_IGNORED):
-                size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
+                value = self.objective(state.params, batch, self.grad, state.rng)
             if not np.isfinite(value):
                 return value, batch
             if not n_seen:
                 keep()
             with np.errstate(**OVERFLOW_IGNORED):
                 self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
-            total += value * size
-            n_seen += size
+            total += value * batch.n_rows
+            n_seen += batch.n_rows
         return total, batch
 
 
@@ -321,7 +318,7 @@ def mean_objective(objective, params, batches, seed, grad=None):
         grad[...] = 0
     total = 0.0
     for batch in batches.epoch(np.random.default_rng(seed)):
-        part = len(batch) / len(batches)
+        part = batch.n_rows / len(batches)
         # Each batch starts with the same generator, so that noise depends on the row alone.
         total += part * objective(params, batch, piece, np.random.default_rng(seed))
         if grad is not None:

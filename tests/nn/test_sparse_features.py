@@ -109,8 +109,8 @@ def _batch(seed=0):
 
 
 def _weights(batch):
-    weights = np.empty(len(batch))
-    batch.rows(np.empty((len(batch), N_INPUTS)), weights)
+    weights = np.empty(N_SAMPLES)
+    batch.rows(np.empty((N_SAMPLES, N_INPUTS)), weights)
     return weights
 
 
