@@ -249,8 +249,9 @@ class Trace(Records):
     inputs, codes, logits : ndarray
     sample_weights, losses : ndarray of shape (n_samples,)
         Weight of each sample in the mean, and its loss.
-    batch, clean, rng : Batch, ndarray, Generator
-        Set by the objective for its penalties: the batch, its rows without noise, and the source of random numbers.
+    batch, clean, missing, rng : Batch, ndarray, ndarray or None, Generator
+        Set by the objective, also for its penalties: the batch, its rows without noise, a mask of missing values if
+        there are some, and the source of random numbers.
     """
 
     def __init__(self, network, n_samples, like, n_claimable):
@@ -271,7 +272,6 @@ class Trace(Records):
         self.inputs = self.encoder[0].inputs
         self.logits = self.decoder[-1].outputs if decoder else self.codes
         self.sample_weights, self.losses = empty(n_samples, like), empty(n_samples, like)
-        self.batch = self.clean = self.rng = None
 
     def claim(self, n_rows):
         """Return ``n_rows`` of the ``WeightRows`` of each layer, for one penalty in this batch."""

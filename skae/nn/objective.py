@@ -97,22 +97,24 @@ class Objective(TrainingObjective):
             self._is_new = False
         params, gradients, trace, target, cell_weights = self._arrays(batch.n_rows, flat, grad)
         trace.start()
-        trace.batch, trace.rng, clean, seeds = batch, rng, trace.clean, batch.seeds(rng)
+        trace.rng, clean, seeds = rng, trace.clean, batch.seeds(rng)
         trace.with_gradient = grad is not None
-        # 1. The rows of the batch, with their weights and targets.
-        batch.rows(clean, trace.sample_weights)
-        if self.row_factors is not None:
-            trace.sample_weights *= batch.pick(self.row_factors)
-        if target is not clean:
-            batch.targets(out=target)
-        missing = _fill_missing(clean) if batch.may_miss else None
+        # 1. The rows of the batch, with their weights and targets, unless they are those of the last call.
+        if trace.batch is not batch:
+            batch.rows(clean, trace.sample_weights)
+            if self.row_factors is not None:
+                trace.sample_weights *= batch.pick(self.row_factors)
+            if target is not clean:
+                batch.targets(out=target)
+            trace.missing = _fill_missing(clean) if batch.may_miss else None
+            trace.batch = batch
         # 2. Noise at the inputs, and the weights of noisy, of clean and of missing cells.
         if corruption is not None:
             batch.corrupt(corruption, clean, seeds[0], trace.inputs)
         if self.emphasis is not None:
             batch.draw(partial(self._emphasize, seeds[0]), target, cell_weights)
-        if missing is not None:
-            present = cast(~missing, clean.dtype)
+        if trace.missing is not None:
+            present = cast(~trace.missing, clean.dtype)
             cell_weights = present if self.emphasis is None else cell_weights * present
         # 3. Forward pass, penalties and loss, and the backward pass of all of them.
         self.network.forward(params, trace, seeds[2])
@@ -159,6 +161,7 @@ class Objective(TrainingObjective):
         key = n_samples, array_kind(flat)
         if key not in self._workspaces:
             trace = self.network.trace(n_samples, flat, self.penalties)
+            trace.batch = None
             trace.clean = trace.inputs if self.corruption is None else empty_like(trace.inputs)
             target = trace.clean if self.network.decoder else empty_like(trace.logits)
             shape = trace.inputs.shape if self.emphasis is not None else (0, 0)
