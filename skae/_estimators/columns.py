@@ -76,23 +76,20 @@ class Columns:
             self.zero_one &= ((x == 0) | (x == 1) | np.isnan(x)).all(axis=0)
             sums.add(x, weights)
         self.mean, variance = sums.moments(names)
-        self.n_rows, self.varies = sums.n_rows, self._varies(X.dtype)
-        self.count = max(sums.total, sums.n_rows)
+        self.n_rows, self.count = sums.n_rows, max(sums.total, sums.n_rows)
+        # Columns whose range is larger than rounding errors of their values.
+        with np.errstate(invalid="ignore", over="ignore"):
+            size = np.maximum(np.abs(self.low), np.abs(self.high))
+            rounding = np.maximum(10 * np.finfo(X.dtype).eps * size, np.finfo(X.dtype).tiny)
+            self.varies = self.high - self.low > rounding
         if not self.varies.any():
             # The network then sees all columns, although they differ by rounding only.
             variance[:], self.varies[:] = 0, True
         elif not (np.isfinite(variance).all() and (variance[self.varies] > _TINY).all()):
             # A square has overflowed or underflowed.
-            sums = _sums(X, sample_weight, np.maximum(np.abs(self.low), np.abs(self.high)))
+            sums = _sums(X, sample_weight, size)
             self.mean, variance = sums.moments(names)
         self.deviation = np.sqrt(variance) * sums.unit
-
-    def _varies(self, dtype):
-        """Return a mask of the columns whose range is larger than rounding errors of their values."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            width = self.high - self.low
-            size = np.maximum(np.abs(self.low), np.abs(self.high))
-            return width > np.maximum(10 * np.finfo(dtype).eps * size, np.finfo(dtype).tiny)
 
     def nearly_binary(self, columns, low, high):
         """Return whether ``columns``, scaled from [low, high] to [0, 1], spread about as much as 0 and 1 would."""

@@ -222,9 +222,8 @@ def prototype_of_parts():
     return _of_parts.get().prototype
 
 
-@contextmanager
 def computing(estimator, prototype, dtype):
-    """Compute in the block with the estimator's precision, on the device of ``prototype`` if it is not None."""
+    """Return a context that computes with the estimator's precision, on the device of ``prototype`` if it is not None."""
     reduced = getattr(estimator, "precision", "float32")
     if reduced != "float32":
         _check_reduced(prototype)
@@ -233,8 +232,15 @@ def computing(estimator, prototype, dtype):
             f"precision={reduced!r} needs X in float32; got {dtype}. Convert X, X.astype('float32'), or set "
             "precision='float32'."
         )
-    shared = prototype is None and bool(local.team)
-    with precision(reduced, shared, prototype), nullcontext() if prototype is None else alone():
+    if prototype is None:
+        return precision(reduced, shared=bool(local.team))
+    return _on_device(reduced, prototype)
+
+
+@contextmanager
+def _on_device(reduced, prototype):
+    """Compute in the block on the device of ``prototype``, with the precision ``reduced``, in this thread alone."""
+    with precision(reduced, prototype=prototype), alone():
         try:
             yield
         except RuntimeError as error:
