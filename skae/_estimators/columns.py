@@ -55,6 +55,8 @@ class Columns:
         Mask of the columns that have only the values 0 and 1.
     varies : ndarray of bool of shape (n_features,)
         Mask of the columns that are not constant.
+    has_missing : bool
+        Whether values are missing.
     n_rows : int
         Number of rows.
     count : float
@@ -77,6 +79,7 @@ class Columns:
             sums.add(x, weights)
         self.mean, variance = sums.moments(names)
         self.n_rows, self.count = sums.n_rows, max(sums.total, sums.n_rows)
+        self.has_missing = sums.has_missing
         # Columns whose range is larger than rounding errors of their values.
         with np.errstate(invalid="ignore", over="ignore"):
             size = np.maximum(np.abs(self.low), np.abs(self.high))
@@ -273,7 +276,7 @@ class _Sums:
     def __init__(self, n_features, size=None):
         self.unit = np.ones(n_features) if size is None else power_of_two(size)
         self.count, self.sum, self.squares = np.zeros((3, n_features))
-        self.total, self.n_rows, self.shift = 0.0, 0, None
+        self.total, self.n_rows, self.shift, self.has_missing = 0.0, 0, None, False
 
     def add(self, x, weights):
         """Add the rows ``x``."""
@@ -285,9 +288,11 @@ class _Sums:
         deviations = np.divide(x, self.unit, dtype=np.float64)
         deviations -= self.shift
         deviations[missing] = 0
+        any_missing = bool(missing.any())
+        self.has_missing |= any_missing
         self.total += weights.sum()
         self.n_rows += len(x)
-        self.count += weights.sum() - weights @ missing if missing.any() else weights.sum()
+        self.count += weights.sum() - weights @ missing if any_missing else weights.sum()
         self.sum += weights @ deviations
         with np.errstate(over="ignore"):
             self.squares += weights @ np.square(deviations, out=deviations)

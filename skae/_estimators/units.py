@@ -57,6 +57,8 @@ class Units:
         Variance to which gaussian columns are scaled, if they are standardized.
     one_dwarfs_others : bool, default=False
         Whether one column's deviation dwarfs most others, since ``standardize`` is False; there was a warning of it.
+    has_missing : bool, default=True
+        Whether values of the rows by which they were chosen may be missing.
     """
 
     scaling: Scaling
@@ -72,6 +74,7 @@ class Units:
     has_common_range: bool = False
     variance: float = 1.0
     one_dwarfs_others: bool = False
+    has_missing: bool = True
 
     @property
     def means(self):
@@ -185,9 +188,8 @@ def make_units(
     if warns and standardize:
         warn_of_far_values(X, stats, names)
         warn_of_rounded(X, stats, names)
-    # Losses and scales of the columns; the rest follows from them.
     named, variance, n_varying = None, 1.0, int(stats.varies.sum())
-    if loss == "auto":
+    if loss == "auto":  # losses and scales of the columns, from which the rest follows
         pairs, center, scale = _automatic_losses(X, stats, standardize, machine, code)
     else:
         pairs = named_losses(loss, X, data.frame, parameter)
@@ -216,6 +218,7 @@ def make_units(
         has_common_range=stats.common_range(stats.varies) is not None,
         variance=variance,
         one_dwarfs_others=one_dwarfs_others,
+        has_missing=stats.has_missing,
     )
 
 

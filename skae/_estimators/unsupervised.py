@@ -91,6 +91,7 @@ def begin(self, X, sample_weight, *, warm_start=False):
         )
     constant_loss = units.constant_loss * objective.largest_cell_weight
     options = {"constant_loss": constant_loss, "prototype": prototype}
+    options["may_miss"] = goes_on or units.has_missing
     return Problem(objective, rows, sample_weight, **options), state
 
 

@@ -127,7 +127,7 @@ class Batches:
         Targets of the rows, if any.
     equal_noise : bool, default=False
         Whether equal rows of a batch get equal noise, so that a row of weight 2 has the effect of two rows.
-    prototype : array or None, default=None
+    may_miss, prototype
         See :class:`~skae.training.loop.Problem`.
     """
 
@@ -141,6 +141,7 @@ class Batches:
         indices=None,
         targets=None,
         equal_noise=False,
+        may_miss=True,
         prototype=None,
     ):
         self.X, self.batch_size, self.shuffle = X, batch_size, shuffle
@@ -149,7 +150,7 @@ class Batches:
         self.sample_weight = None
         if sample_weight is not None:
             self.sample_weight = sample_weight / sample_weight[self.indices].mean()
-        self.prototype, self.may_miss = prototype, True
+        self.prototype, self.may_miss = prototype, may_miss
         if prototype is not None:
             self._move()
 
@@ -161,7 +162,7 @@ class Batches:
         self.targets, self.sample_weight = (
             like(each, self.prototype) for each in (self.targets, self.sample_weight)
         )
-        if not in_host_memory(self.X):
+        if self.may_miss and not in_host_memory(self.X):
             xp = namespace(self.X)
             self.may_miss = bool(xp.isnan(xp.sum(self.X)))
 

@@ -47,6 +47,8 @@ class Problem:
         :class:`~skae.training.batches.Mixture`; None treats all rows alike.
     more_steps : float
         Factor of the automatic number of minibatches.
+    may_miss : bool
+        Whether values of X may be missing (NaN).
     prototype : array or None
         Array with the library and device on which batches are used, if not those of numpy; ``X`` may be there.
     workers : object or None
@@ -67,6 +69,7 @@ class Problem:
     labeled: np.ndarray | None = None
     unlabeled_per_labeled: float | None = None
     more_steps: float = 1.0
+    may_miss: bool = True
     prototype: Any = None
     workers: Any = None
 
@@ -122,6 +125,7 @@ class Problem:
             batch_size,
             indices=rows,
             targets=self.targets,
+            may_miss=self.may_miss,
             prototype=self.prototype,
             **options,
         )
