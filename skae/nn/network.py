@@ -204,7 +204,7 @@ class Network:
         add = partial(gradient.add_up, multiplier(out, rows.lower.shape[0]))
 
         def take_down_and_add(units):
-            layer.backward_part(record, above, extra, d_bias, multiply, units=units)
+            layer.backward(record, above, extra, d_bias, multiply, units=units)
             add(units)
 
         # With few rows, each thread adds up the gradient that it has just taken down.
