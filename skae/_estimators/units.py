@@ -201,7 +201,7 @@ def make_units(
             if name == "gaussian":
                 scale[columns[stats.varies[columns]]] /= variance**0.5
     scaling = Scaling(center, scale, stats.varies) if standardize else no_scaling(X.shape[1])
-    input_loss = _loss_of_inputs(pairs, scaling, parameter)
+    input_loss, groups = _loss_of_inputs(pairs, stats, scaling, parameter)
     means, low, high = scaling.apply(np.stack([stats.mean, stats.low, stats.high]))
     constant_losses, least_loss = _constant_losses(X, pairs, stats, scaling, sample_weight)
     return Units(
@@ -213,7 +213,7 @@ def make_units(
         deviations=(stats.deviation / scaling.scale)[scaling.varies],
         constant_losses=constant_losses,
         least_loss=least_loss,
-        groups=_groups(input_loss, stats, scaling),
+        groups=groups,
         limits=(low, high),
         has_common_range=stats.common_range(stats.varies) is not None,
         variance=variance,
@@ -294,14 +294,22 @@ def _on_one_scale(stats, real, binary, standardize, machine):
     return real, limits
 
 
-def _loss_of_inputs(pairs, scaling, parameter):
-    """Return the loss of the inputs of the network, which are the columns that vary."""
+def _loss_of_inputs(pairs, stats, scaling, parameter):
+    """Return the loss of the inputs of the network, the columns that vary, and their one-hot groups if there are some.
+
+    These are, for each input, the first input of its group.
+    """
     places, parts = np.cumsum(scaling.varies) - 1, []  # of each column among the inputs
+    groups = np.arange(scaling.n_inputs)
     for name, columns in pairs:
         columns = columns[scaling.varies[columns]]
-        if columns.size:
-            parts.append(LOSSES[name](places[columns]))
-    return Reconstruction(parts, parameter)
+        inputs = places[columns]
+        if inputs.size:
+            parts.append(LOSSES[name](inputs))
+        if inputs.size and name == "multinomial" and stats.zero_one[columns].all():
+            groups[inputs] = inputs[0]
+    has_groups = (groups != np.arange(len(groups))).any()
+    return Reconstruction(parts, parameter), groups if has_groups else None
 
 
 def _base_logits(loss, means, count):
@@ -350,12 +358,3 @@ def _mean_entropy(X, chosen, center, scale, sample_weight):
     weights = np.ones(len(x)) if weights is None else weights.astype(float)
     total, count = weights @ entropies, weights @ present
     return float(np.divide(total, count, out=np.zeros_like(total), where=count > 0).sum())
-
-
-def _groups(loss, stats, scaling):
-    """Return for each input the first input of its one-hot group, or None."""
-    groups, zero_one = np.arange(scaling.n_inputs), stats.zero_one[scaling.varies]
-    for part in loss.parts:
-        if isinstance(part, Multinomial) and zero_one[part.columns].all():
-            groups[part.columns] = part.columns[0]
-    return None if (groups == np.arange(len(groups))).all() else groups

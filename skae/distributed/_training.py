@@ -124,10 +124,7 @@ class StepBatches:
     """
 
     def __init__(self, local, parts):
-        self.local, self._parts = local, parts
-
-    def __len__(self):
-        return len(self.local)
+        self.local, self._parts, self.n_rows = local, parts, local.n_rows
 
     def epoch(self, rng):
         """Yield each row once."""

@@ -147,6 +147,7 @@ class Batches:
         self.X, self.batch_size, self.shuffle = X, batch_size, shuffle
         self.targets, self.equal_noise, self._copies = targets, equal_noise, {}
         self.indices = np.arange(X.shape[0]) if indices is None else indices
+        self.n_rows = len(self.indices)  # of an epoch
         self.sample_weight = None
         if sample_weight is not None:
             self.sample_weight = sample_weight / sample_weight[self.indices].mean()
@@ -165,9 +166,6 @@ class Batches:
         if self.may_miss and not in_host_memory(self.X):
             xp = namespace(self.X)
             self.may_miss = bool(xp.isnan(xp.sum(self.X)))
-
-    def __len__(self):
-        return len(self.indices)
 
     def copies(self, indices, rows):
         """Return the first of each kind of equal ``rows``, those of ``indices``, and each row's position among these.
@@ -225,12 +223,10 @@ class Mixture(Batches):
         self._labeled = self.indices[labeled[self.indices]]
         self._unlabeled = self.indices[~labeled[self.indices]]
         self._n_unlabeled = n_unlabeled if len(self._unlabeled) else 0
+        self.n_rows = len(self._labeled) + self._n_unlabeled
         if self.sample_weight is not None:
             mean = self._mean_weight(to_numpy(self.sample_weight))
             self.sample_weight = self.sample_weight / scalar(mean, self.sample_weight)
-
-    def __len__(self):
-        return len(self._labeled) + self._n_unlabeled
 
     def epoch(self, rng):
         """Yield each labeled row once, and some of the others."""
@@ -256,7 +252,7 @@ class Mixture(Batches):
         total = weights[self._labeled].sum(dtype=np.float64)
         if self._n_unlabeled:
             total += self._n_unlabeled * weights[self._unlabeled].mean(dtype=np.float64)
-        return total / len(self)
+        return total / self.n_rows
 
 
 class Steps:
@@ -319,7 +315,7 @@ def mean_objective(objective, params, batches, seed, grad=None):
         grad[...] = 0
     total = 0.0
     for batch in batches.epoch(np.random.default_rng(seed)):
-        part = batch.n_rows / len(batches)
+        part = batch.n_rows / batches.n_rows
         # Each batch starts with the same generator, so that noise depends on the row alone.
         total += part * objective(params, batch, piece, np.random.default_rng(seed))
         if grad is not None:

@@ -290,7 +290,7 @@ def minimize(
     steps = batches.make_steps(objective, state, solver)
     last_finite = _LastFinite(state, solver)
     states_are_kept = any(each.keeps_states for each in observers)
-    n_epochs, n_rows, stop = len(state.loss_curve), len(batches), False
+    n_epochs, n_rows, stop = len(state.loss_curve), batches.n_rows, False
 
     def rate(n_seen):
         factor = 1.0 if schedule is None else schedule(n_epochs + n_seen / n_rows)
