@@ -62,9 +62,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     fit_transform, score = fit_transform, score
     _by_block = by_block_of_model
-    _takes_nan = _takes_arrays = (
-        False  # whether X may have missing values, or be of another library than numpy
-    )
+    # Whether X may have missing values, and whether it may be of another library than numpy.
+    _takes_nan = _takes_arrays = False
 
     @property
     def model_(self) -> Model:

@@ -146,7 +146,7 @@ def validated_frame(estimator, X, *, dtype, accept_sparse="csr", **options):
             X = in_numpy(X)
     finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
     options |= {"accept_sparse": accept_sparse, "dtype": dtype, "ensure_all_finite": finite}
-    if type(X) is not np.ndarray or X.dtype.kind not in "fiub":
+    if type(X) is not np.ndarray or X.dtype.kind not in "fiub":  # most X are arrays of numbers
         refuse_unlike_numbers(X, "X")
     try:
         rows = validate_data(estimator, X, order="C", **options)

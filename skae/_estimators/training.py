@@ -286,11 +286,10 @@ class TrainedModel(CallbackSupportMixin):
             error = problem.error(held_out, self.batch_size, state.seed)
         if state.converged or len(state.loss_curve) >= epochs.stop:
             return
-        full_batch = isinstance(
-            solver, LBFGS
-        )  # which tests the convergence of the training loss itself
-        # A falling learning rate gains most at its end: only held-out samples stop it earlier.
-        by_loss = problem.monitors_loss and self.learning_rate == "constant" and not full_batch
+        # Without held-out samples L-BFGS tests by itself whether the loss has converged, and a falling learning rate
+        # gains most at its end.
+        full_batch, constant = isinstance(solver, LBFGS), self.learning_rate == "constant"
+        by_loss = problem.monitors_loss and constant and not full_batch
         stops = self.early_stopping or by_loss
         stopping = Stopping(self.tol, self.n_iter_no_change, error) if stops else None
         options = {"max_epochs": epochs.stop, "stopping": stopping, "observers": observers}

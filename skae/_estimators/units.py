@@ -193,7 +193,7 @@ def make_units(
         pairs, center, scale = _automatic_losses(X, stats, standardize, machine, code)
     else:
         pairs = named_losses(loss, X, data.frame, parameter)
-        center, scale = scales_for_named(pairs, stats, standardize)
+        center, scale = scales_for_named(pairs, stats, standardize) if standardize else (None, None)
         named = Reconstruction([LOSSES[name](columns) for name, columns in pairs], parameter)
     if standardize and code is not None:
         variance = code.variance_of_inputs(n_varying, stats.count, "multinomial" in dict(pairs))
@@ -232,7 +232,7 @@ def plain_units(n_features):
 
 
 def _automatic_losses(X, stats, standardize, machine, code):
-    """Return (loss, columns) pairs that suit X, and center and scale of the columns, if there is ``standardize``.
+    """Return (loss, columns) pairs that suit X, and center and scale of the columns, None without ``standardize``.
 
     Below a ``code`` of many units, 0/1 columns outside of one-hot groups are gaussian, so as to be standardized.
     """
@@ -256,6 +256,8 @@ def _automatic_losses(X, stats, standardize, machine, code):
         if chosen.any():
             pairs.append((name, np.flatnonzero(chosen)))
     # 3. Their scales.
+    if not standardize:
+        return pairs, None, None
     center, scale = np.where(stats.varies, 0, stats.low), np.ones(len(real))
     if as_probabilities:
         center[pixels], scale[pixels] = limits[0], limits[1] - limits[0]

@@ -72,10 +72,8 @@ class DenseLayer:
         """
         delta = record.delta
         if multiply is None:
-            cost, multiply = (
-                ELEMENT + (0 if above is None else above.weights.shape[0]),
-                multiplier(delta),
-            )
+            cost = ELEMENT + (0 if above is None else above.weights.shape[0])
+            multiply = multiplier(delta)
             if local.team and delta.shape[0] * delta.shape[1] * cost >= LEAST_SHARED:
                 self._backward_in_threads(record, above, extra, d_bias, multiply, cost)
                 return
