@@ -300,7 +300,8 @@ def minimize(
         for observer in observers:
             observer.epoch_begin(state)
         total, batch = steps.epoch(rate, last_finite.keep)
-        if not (np.isfinite(total) and _has_finite_arrays(state)):
+        arrays = state.params, *state.solver.values()
+        if not (np.isfinite(total) and all(map(all_finite, arrays))):
             last_finite.restore_and_raise()
         state.loss_curve.append(total / n_rows)
         n_epochs += 1
@@ -336,14 +337,6 @@ class _LastFinite:
         state.params, state.solver = self._params, self._solver_state
         del state.loss_curve[self._n_epochs :], state.validation_curve[self._n_epochs :]
         raise DivergenceError(self._n_epochs + 1, self._solver)
-
-
-def _has_finite_arrays(state):
-    """Return whether parameters and the moments of the solver are finite."""
-    for array in (state.params, *state.solver.values()):
-        if not all_finite(array):
-            return False
-    return True
 
 
 def _has_finite_loss(objective, state, batch):
