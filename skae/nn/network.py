@@ -102,8 +102,11 @@ class Network:
         n_claimable = n_samples * sum([each.rows_per_sample for each in penalties])
         return Trace(self, n_samples, flat, n_claimable)
 
-    def initial(self, rng, dtype, output_bias=None):
-        """Return initial parameters: uniform weights of the usual width; zero biases, but perhaps ``output_bias``."""
+    def initial(self, rng, dtype, output_bias=None, off_at=None):
+        """Return initial parameters: uniform weights of the usual width; zero biases, but perhaps ``output_bias``.
+
+        ``off_at`` are means and deviations of inputs at most of which :func:`turn_off_units` turns off the first layer.
+        """
         flat = np.zeros(self.size, dtype)
         params = self.views(flat)
         matrices = list(zip(self.activations, params.encoder_weights))
@@ -114,6 +117,8 @@ class Network:
             weights[...] = rng.uniform(-bound, bound, weights.shape)
         if output_bias is not None:
             params.decoder_biases[0][...] = output_bias
+        if off_at is not None:
+            turn_off_units(params, *off_at)
         return flat
 
     def encode(self, params, X, out=None, n_layers=None):
@@ -345,21 +350,19 @@ def spread_units(network, flat, rows, amount, rng):
     biases -= amount * np.sum(weights * centers, axis=1)
 
 
-def turn_off_units(network, flat, means, deviations):
-    """Turn off the units of the first layer, in the parameters ``flat``, at most rows, by their biases.
+def turn_off_units(params, means, deviations):
+    """Turn off the units of the first layer at most rows, by their biases in ``params``.
 
     Sigmoids halfway between their limits at the mean row are odd functions around it: no linear function of them tells
     rows near the mean from rows far from it. Few units for many inputs have to stay nearly linear to reconstruct them.
 
     Parameters
     ----------
-    network : Network
-    flat : ndarray
+    params : Params
     means, deviations : ndarray of shape (n_inputs,)
         Of the inputs. With as many units as inputs, or more, pre-activations get a mean of -2 of the standard
         deviations that they would have if inputs were uncorrelated; with fewer units, that much less.
     """
-    params = network.views(flat)
     weights, biases = params.encoder_weights[0], params.encoder_biases[0]
     n_units, n_inputs = weights.shape
     amount = 2 * min(1, n_units / n_inputs)
