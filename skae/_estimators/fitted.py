@@ -17,8 +17,8 @@ from .._typing import (
     TransformerMixin,
     available_if,
 )
+from ..nn.model import Model
 from ..nn.network import Params, network_of
-from ..nn.scaling import Model
 from .checks import check_codes, check_order_of_codes
 from .devices import check_backend, check_library, computing, dispatched, place_for, shown
 from .fitting import (

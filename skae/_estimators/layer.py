@@ -67,7 +67,7 @@ class NetworkLayer(Layer):
 
     ``schedule='simultaneous'``, ``corrupted='input'`` and ``pretraining='supervised'`` or ``'partial'`` need such
     layers, because they train the layer's network themselves. A fitted layer has a ``model_``, a
-    :class:`~skae.nn.scaling.Model`.
+    :class:`~skae.nn.model.Model`.
     """
 
     @abstractmethod

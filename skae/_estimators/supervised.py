@@ -26,9 +26,9 @@ from .._typing import (
 from ..nn.composition import SharedEncoder
 from ..nn.corruption import CORRUPTIONS, make_input_noise
 from ..nn.losses import Reconstruction
+from ..nn.model import Model
 from ..nn.network import network_of
 from ..nn.objective import Objective
-from ..nn.scaling import Model
 from ..training.loop import Problem
 from ..training.solvers import is_full_batch
 from .columns import resembles_words

@@ -16,7 +16,7 @@ from .._estimators.parameters import check_sparse_output
 from .._estimators.reading import named_array
 from .._threads import team
 from .._typing import Bunch, FloatArray, MatrixLike
-from ..nn.scaling import Model
+from ..nn.model import Model
 from ..nn.sparse_network import sparse_network_of
 from ..nn.sparse_units import Above
 

@@ -15,7 +15,7 @@ from functools import partial
 from .._arrays.namespace import Constant
 from .._estimators.callbacks import Callbacks
 from ..nn.layerwise import OnCodes
-from ..nn.scaling import Model
+from ..nn.model import Model
 from ..training.loop import Problem
 from ._layers_in_training import LayersInTraining
 from ._pretraining_simultaneous import pretrain_simultaneously

@@ -21,9 +21,10 @@ from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, 
 from .._warnings import warn
 from ..nn.corruption import GaussianNoise
 from ..nn.layerwise import OnCodes
+from ..nn.model import Model
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
-from ..nn.scaling import Model, Scaling
+from ..nn.scaling import Scaling
 from ._checks import check_positive, checked_states, column_moments, last_state, normal_rows
 from ._integrals import INTEGRALS, energies_at, pre_activations
 from ._mcmc import hamiltonian, langevin, moving

@@ -26,7 +26,7 @@ from .._estimators.parameters import estimator
 from .._estimators.reading import validated_start
 from .._estimators.subestimators import fitted_base
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Self
-from ..nn.scaling import Model
+from ..nn.model import Model
 from ._checks import check_positive, check_squared, column_moments, normal_rows
 from ._diagnostics import ChainDiagnostics
 from ._energies import (
