@@ -76,7 +76,7 @@ class Skae:
                 self._solver,
                 problem.batches(rows, self._batch_size, by_steps=True, shuffle=True),
                 learning_rate=1e-3,
-                max_epochs=self.state.n_epochs + 1,
+                max_epochs=len(self.state.loss_curve) + 1,
                 stopping=None,
                 observers=[],
             )

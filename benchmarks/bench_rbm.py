@@ -54,7 +54,7 @@ def skae_epoch(X, batch_size):
                 solver,
                 problem.batches(rows, batch_size, by_steps=True, shuffle=True),
                 learning_rate=RATE,
-                max_epochs=state.n_epochs + 1,
+                max_epochs=len(state.loss_curve) + 1,
                 stopping=None,
                 observers=objective.observers,
             )

@@ -93,10 +93,15 @@ class TrainingSteps(Protocol):
 
 
 class TrainingBatches(Protocol):
-    """Minibatches that determine where steps are made: in this process, on a device or on a cluster."""
+    """Minibatches that determine where steps are made: in this process, on a device or on a cluster.
 
-    def __len__(self) -> int:
-        """Return the number of rows of an epoch."""
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows of an epoch.
+    """
+
+    n_rows: int
 
     def make_steps(self, objective: Any, state: Any, solver: Any) -> TrainingSteps:
         """Return the steps of a training, which change ``state`` in place."""

@@ -33,7 +33,7 @@ from skae import (
     StackedAE,
     StackedAEClassifier,
 )
-from skae._estimators import reading
+from skae._estimators import fitting, reading
 from skae.datasets import make_digits, make_rectangles, published_split
 from skae.generative import (
     EnergyAE,
@@ -714,9 +714,9 @@ def test_a_frame_is_validated_once_for_a_whole_and_its_base(monkeypatch, whole):
     expected = getattr(clone(whole).fit(rows), method)(holes)
     fitted = clone(whole).fit(frame)
     frame[:] = holes
-    seen, validate = [], reading.validate_data
+    seen, validate = [], fitting.validate_data
     monkeypatch.setattr(
-        reading,
+        fitting,
         "validate_data",
         lambda model, X, **options: seen.append(X) or validate(model, X, **options),
     )

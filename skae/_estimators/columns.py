@@ -55,6 +55,8 @@ class Columns:
         Mask of the columns that have only the values 0 and 1.
     varies : ndarray of bool of shape (n_features,)
         Mask of the columns that are not constant.
+    has_missing : bool
+        Whether values are missing.
     n_rows : int
         Number of rows.
     count : float
@@ -76,23 +78,21 @@ class Columns:
             self.zero_one &= ((x == 0) | (x == 1) | np.isnan(x)).all(axis=0)
             sums.add(x, weights)
         self.mean, variance = sums.moments(names)
-        self.n_rows, self.varies = sums.n_rows, self._varies(X.dtype)
-        self.count = max(sums.total, sums.n_rows)
+        self.n_rows, self.count = sums.n_rows, max(sums.total, sums.n_rows)
+        self.has_missing = sums.has_missing
+        # Columns whose range is larger than rounding errors of their values.
+        with np.errstate(invalid="ignore", over="ignore"):
+            size = np.maximum(np.abs(self.low), np.abs(self.high))
+            rounding = np.maximum(10 * np.finfo(X.dtype).eps * size, np.finfo(X.dtype).tiny)
+            self.varies = self.high - self.low > rounding
         if not self.varies.any():
             # The network then sees all columns, although they differ by rounding only.
             variance[:], self.varies[:] = 0, True
         elif not (np.isfinite(variance).all() and (variance[self.varies] > _TINY).all()):
             # A square has overflowed or underflowed.
-            sums = _sums(X, sample_weight, np.maximum(np.abs(self.low), np.abs(self.high)))
+            sums = _sums(X, sample_weight, size)
             self.mean, variance = sums.moments(names)
         self.deviation = np.sqrt(variance) * sums.unit
-
-    def _varies(self, dtype):
-        """Return a mask of the columns whose range is larger than rounding errors of their values."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            width = self.high - self.low
-            size = np.maximum(np.abs(self.low), np.abs(self.high))
-            return width > np.maximum(10 * np.finfo(dtype).eps * size, np.finfo(dtype).tiny)
 
     def nearly_binary(self, columns, low, high):
         """Return whether ``columns``, scaled from [low, high] to [0, 1], spread about as much as 0 and 1 would."""
@@ -276,7 +276,7 @@ class _Sums:
     def __init__(self, n_features, size=None):
         self.unit = np.ones(n_features) if size is None else power_of_two(size)
         self.count, self.sum, self.squares = np.zeros((3, n_features))
-        self.total, self.n_rows, self.shift = 0.0, 0, None
+        self.total, self.n_rows, self.shift, self.has_missing = 0.0, 0, None, False
 
     def add(self, x, weights):
         """Add the rows ``x``."""
@@ -288,9 +288,11 @@ class _Sums:
         deviations = np.divide(x, self.unit, dtype=np.float64)
         deviations -= self.shift
         deviations[missing] = 0
+        any_missing = bool(missing.any())
+        self.has_missing |= any_missing
         self.total += weights.sum()
         self.n_rows += len(x)
-        self.count += weights.sum() - weights @ missing if missing.any() else weights.sum()
+        self.count += weights.sum() - weights @ missing if any_missing else weights.sum()
         self.sum += weights @ deviations
         with np.errstate(over="ignore"):
             self.squares += weights @ np.square(deviations, out=deviations)

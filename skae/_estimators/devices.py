@@ -148,26 +148,27 @@ def _empty_array(backend):
 # Where it computes.
 
 
-def prototype_for(estimator, X):
-    """Return an empty array in the library and on the device that compute for X; None for numpy on the CPU.
+def place_for(estimator, X):
+    """Return an empty array in the library and on the device that compute for X, and the ``Backend`` of X.
+
+    Both are None for numpy on the CPU.
 
     Raises
     ------
     ValueError
         If the parameters need a library or device that is not available, or contradict X.
     """
-    of_parts = _of_parts.get()
+    of_parts, name, backend = _of_parts.get(), getattr(estimator, "device", None), dispatched(X)
     if of_parts.prototype is not None:
-        return of_parts.prototype
-    name, backend = getattr(estimator, "device", None), dispatched(X)
+        return of_parts.prototype, backend
     if backend is not None:
         if name is not None:
             raise ValueError(
                 f"device={name!r} is for arrays of numpy: X is on the device {backend.device} already. Set device=None."
             )
-        return namespace(X).empty((0,), dtype=X.dtype, device=device(X))
+        return namespace(X).empty((0,), dtype=X.dtype, device=device(X)), backend
     if name in (None, "cpu"):
-        return None
+        return None, None
     torch = torch_or_none()
     if torch is None or not name.startswith("cuda"):
         raise ValueError(
@@ -176,7 +177,7 @@ def prototype_for(estimator, X):
         )
     if not torch.cuda.is_available():
         raise ValueError(f"device={name!r} needs a GPU that PyTorch sees. See skae.show_engines().")
-    return torch.empty(0, device=name)
+    return torch.empty(0, device=name), None
 
 
 def _check_reduced(prototype):
@@ -203,7 +204,8 @@ def fitting_parts(estimator, X):
     The rest of the fit uses numpy arrays. The block gets the ``Backend`` of X, or of the whole that this is a part of.
     """
     check_library(estimator, X)
-    of_parts = _OfParts(prototype_for(estimator, X), dispatched(X) or _of_parts.get().backend)
+    prototype, backend = place_for(estimator, X)
+    of_parts = _OfParts(prototype, backend or _of_parts.get().backend)
     reduced = getattr(estimator, "precision", "float32")
     if reduced != "float32":
         _check_reduced(of_parts.prototype)
@@ -220,9 +222,8 @@ def prototype_of_parts():
     return _of_parts.get().prototype
 
 
-@contextmanager
 def computing(estimator, prototype, dtype):
-    """Compute in the block with the estimator's precision, on the device of ``prototype`` if it is not None."""
+    """Return a context that computes with the estimator's precision, on the device of ``prototype`` if it is not None."""
     reduced = getattr(estimator, "precision", "float32")
     if reduced != "float32":
         _check_reduced(prototype)
@@ -231,8 +232,15 @@ def computing(estimator, prototype, dtype):
             f"precision={reduced!r} needs X in float32; got {dtype}. Convert X, X.astype('float32'), or set "
             "precision='float32'."
         )
-    shared = prototype is None and bool(local.team)
-    with precision(reduced, shared, prototype), nullcontext() if prototype is None else alone():
+    if prototype is None:
+        return precision(reduced, shared=bool(local.team))
+    return _on_device(reduced, prototype)
+
+
+@contextmanager
+def _on_device(reduced, prototype):
+    """Compute in the block on the device of ``prototype``, with the precision ``reduced``, in this thread alone."""
+    with precision(reduced, prototype=prototype), alone():
         try:
             yield
         except RuntimeError as error:

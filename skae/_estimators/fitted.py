@@ -20,7 +20,7 @@ from .._typing import (
 from ..nn.model import Model
 from ..nn.network import Params, network_of
 from .checks import check_codes, check_order_of_codes
-from .devices import check_backend, check_library, computing, dispatched, prototype_for, shown
+from .devices import check_backend, check_library, computing, dispatched, place_for, shown
 from .fitting import (
     BLOCK,
     by_block,
@@ -47,7 +47,7 @@ def by_block_of_model(self, X, function, width, *, method, check=False, block=BL
     X = validated_rows(self, X, dtype=model.dtype, reset=False)
     if check:
         self._units.check(to_numpy(X) if dispatched(X) else X, column_names(self, X))
-    prototype = prototype_for(self, X)
+    prototype, _ = place_for(self, X)
     with computing(self, prototype, X.dtype):
         model = model if prototype is None else model.moved(prototype)
         return by_block(X, partial(function, model), width, block, prototype)
@@ -62,6 +62,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     fit_transform, score = fit_transform, score
     _by_block = by_block_of_model
+    # Whether X may have missing values, and whether it may be of another library than numpy.
+    _takes_nan = _takes_arrays = False
 
     @property
     def model_(self) -> Model:
@@ -107,12 +109,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         check_order_of_codes(self, X)
         check_backend(self._backend, X, f"{type(self).__name__}.inverse_transform")
         check_library(self, X)
-        dtype, prototype = self._params.dtype, prototype_for(self, X)
+        dtype, (prototype, backend) = self._params.dtype, place_for(self, X)
         # Shape and range are checked below; codes may have no rows.
         codes = named_array(
             dense(X),
             "X",
-            dtype=dtypes_of_library(X, dtype) if dispatched(X) else dtype,
+            dtype=dtypes_of_library(X, dtype) if backend else dtype,
             ensure_2d=False,
             allow_nd=True,
             ensure_all_finite=False,
@@ -125,7 +127,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             return self.model_.decode(codes)
         with computing(self, prototype, codes.dtype):
             decoded = self.model_.moved(prototype).decode(like(codes, prototype))
-        return decoded if dispatched(X) else to_numpy(decoded)
+        return decoded if backend else to_numpy(decoded)
 
     @available_if(_decodes)
     def reconstruct(self, X: MatrixLike) -> FloatArray:
@@ -309,7 +311,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse, tags.input_tags.allow_nan = True, self._takes_nan
+        tags.array_api_support = self._takes_arrays
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

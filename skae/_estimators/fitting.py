@@ -15,7 +15,7 @@ from sklearn.utils import (
     gen_batches,
     get_tags,
 )
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._arrays.namespace import (
     dense,
@@ -36,7 +36,7 @@ from ..sources._gather import gather_with_y, in_memory, only_y
 from ..training.loop import DivergenceError
 from .callbacks import end_callbacks, end_callbacks_again, is_reporting
 from .devices import check_library, dispatched
-from .reading import errors_of, refuse_unlike_numbers, validated
+from .reading import errors_of, raise_with_cure, refuse_unlike_numbers
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
 BLOCK = 1024  # rows per matrix product of transform: enough for full speed, little memory
@@ -129,14 +129,14 @@ def validated_rows(estimator, X, **options):
 
 
 def validated_frame(estimator, X, *, dtype, accept_sparse="csr", **options):
-    """Return X, the result of :func:`gathered`, in C order, dense or CSR, by :func:`validated`.
+    """Return X, the result of :func:`gathered`, in C order, dense or CSR.
 
     Values may be missing (NaN) if the tags of the estimator say so.
 
     Raises
     ------
     ValueError, TypeError
-        If X is invalid; the message has the cure.
+        If X is invalid, or has masked values, text, dates or others that are no numbers; the message has the cure.
     """
     if not is_numpy(X):
         check_library(estimator, X)
@@ -145,15 +145,13 @@ def validated_frame(estimator, X, *, dtype, accept_sparse="csr", **options):
         else:
             X = in_numpy(X)
     finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
-    rows = validated(
-        estimator,
-        X,
-        accept_sparse=accept_sparse,
-        dtype=dtype,
-        order="C",
-        ensure_all_finite=finite,
-        **options,
-    )
+    options |= {"accept_sparse": accept_sparse, "dtype": dtype, "ensure_all_finite": finite}
+    if type(X) is not np.ndarray or X.dtype.kind not in "fiub":  # most X are arrays of numbers
+        refuse_unlike_numbers(X, "X")
+    try:
+        rows = validate_data(estimator, X, order="C", **options)
+    except (TypeError, ValueError) as error:
+        raise_with_cure(error, X)
     if issparse(rows) and not rows.has_canonical_format:
         rows = rows.copy()  # scipy adds up duplicate entries in place
         rows.sum_duplicates()

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._compat import _get_column_indices
 from ..nn.losses import LOSSES
-from ..nn.scaling import ColumnScales
+from ..nn.scaling import standard_scale
 
 
 def named_losses(loss, X, frame, parameter):
@@ -46,7 +46,7 @@ def named_losses(loss, X, frame, parameter):
 
 
 def scales_for_named(pairs, stats, standardize):
-    """Return the ``ColumnScales`` for named losses: gaussian columns are standardized, others already have their range."""
+    """Return center and scale of all columns: gaussian ones are standardized, others already have the range of their loss."""
     gaussian = np.zeros(len(stats.mean), bool)
     for name, columns in pairs:
         gaussian[columns] |= name == "gaussian"
@@ -54,9 +54,11 @@ def scales_for_named(pairs, stats, standardize):
     shared = standardize == "shared"
     if standardize == "auto":
         shared = stats.shared_range(gaussian) is not None
-    scales = ColumnScales(stats)
-    scales.standardize(gaussian, shared=shared)
-    return scales
+    center, scale = np.where(stats.varies, 0, stats.low), np.ones(len(gaussian))
+    center[gaussian], scale[gaussian] = standard_scale(
+        stats.mean[gaussian], stats.deviation[gaussian], shared=shared
+    )
+    return center, scale
 
 
 def _checked_entry(entry, parameter):

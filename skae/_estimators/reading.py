@@ -17,28 +17,25 @@ _CURE_OF_DATES = "Turn dates into numbers, for instance (dates - dates.min()).dt
 _CURE_OF_PARTS = "Give each part of their values a column, or leave such columns out."
 
 
-def validated(estimator, X, name=None, **options):
-    """Return :func:`sklearn.utils.validation.validate_data` of X; its errors begin with ``name`` if that is given.
+def validated(estimator, X, name, **options):
+    """Return :func:`sklearn.utils.validation.validate_data` of X, the argument ``name`` of a function of numpy.
 
-    Raises
-    ------
-    ValueError
-        If X is invalid, has masked values, or columns of text; the message says what to do.
-    TypeError
-        If X has dates, or other values that are no numbers.
+    Its errors begin with that name.
     """
-    X = in_numpy(X) if name else X  # such arguments are of functions of numpy
-    refuse_unlike_numbers(X, name or "X")
-    if "y" in options:
-        refuse_masked(options["y"], "y")
+    X = in_numpy(X)
+    refuse_unlike_numbers(X, name)
     try:
         return validate_data(estimator, X, **options)
     except (TypeError, ValueError) as error:
-        problem = str(error)
-        message = _of_argument(problem, name) if name else _with_cure(problem, X)
-        if message is None:
-            raise
-        raise _kind_of(error)(message) from error
+        raise _kind_of(error)(_of_argument(str(error), name)) from error
+
+
+def raise_with_cure(error, X):
+    """Raise ``error``, which scikit-learn has raised about X, with what to do instead if that is known."""
+    message = _with_cure(str(error), X)
+    if message is None:
+        raise error
+    raise _kind_of(error)(message) from error
 
 
 def validated_start(estimator, start, name, n_samples, dtype):

@@ -136,8 +136,9 @@ def _labels_of_text(y):
     These are the labels of text, without the -1 of unlabeled rows beside them; else y as a whole. Raise if a label is
     missing (NaN or None).
     """
-    refuse_masked(y, "y")
-    y = y if isinstance(y, np.ndarray) else _of_numpy(y)
+    if type(y) is not np.ndarray:
+        refuse_masked(y, "y")
+        y = y if isinstance(y, np.ndarray) else _of_numpy(y)
     if isinstance(y, (list, tuple)) and any(isinstance(label, str) for label in y):
         y = np.array(y, dtype=object)
     found = y if isinstance(y, np.ndarray) else array_of_one_shape(y, _HOW_TO_SHAPE)
@@ -148,7 +149,8 @@ def _labels_of_text(y):
         raise ValueError(f"Input y contains NaN or NaT. {cure}")
     if found.dtype.kind == "c":
         refuse_unlike_numbers(found, "y")
-    refuse_marks(y if issparse(y) else found, _NO_MARKS)
+    if found.ndim != 1:
+        refuse_marks(y if issparse(y) else found, _NO_MARKS)
     if found.ndim != 1 or found.dtype.kind not in "OUT":
         return y, y
     if found.dtype == object and any(is_missing(label) for label in found):

@@ -44,7 +44,7 @@ def train_twice(self, problem, state):
 def train_for(self, problem, state, n_epochs):
     """Minimize ``problem`` from ``state`` on all rows, for the first ``n_epochs`` of a training."""
     checkpoint, stored = self._checkpoint(problem, state, ".refit")
-    if stored is not None and stored.n_epochs <= n_epochs:
+    if stored is not None and len(stored.loss_curve) <= n_epochs:
         state = stored
     observers = [] if checkpoint is None else [checkpoint]
     schedule = partial(SCHEDULES[self.learning_rate], range(self._n_epochs(problem)))

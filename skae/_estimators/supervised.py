@@ -301,7 +301,7 @@ class BaseSupervised(
             objective = self._plus_reconstruction(objective, network, constant_loss)
             state = state.restarted(objective.join(state.params, flat), self._make_solver())
         weights, targets = data.balanced_weights, data.targets
-        options |= {"strata": targets.strata, "labeled": targets.labeled}
+        options |= {"strata": targets.strata, "labeled": targets.labeled, "may_miss": False}
         problem = Problem(objective, inputs, weights, targets.values, **options)
         problem.monitor = partial(self._held_out_error, problem)
         if self.refit:

@@ -191,15 +191,15 @@ class TrainedModel(CallbackSupportMixin):
             Called with the last state when training ends, also by an error; :meth:`_set_state` by default.
         """
         # 1. The epochs of this fit, and the state that it begins with.
-        n_before = state.n_epochs
+        n_before = len(state.loss_curve)
         epochs = range(n_before, n_before + self._n_epochs(problem))
         if state.extra:  # of the last fit, which may have had other observers
             extra = problem.extra_arrays(state.params)
             state.extra = {name: value for name, value in state.extra.items() if name in extra}
         checkpoint, stored = self._checkpoint(problem, state)
-        if stored is not None and (stored.n_epochs > n_before or not n_before):
+        if stored is not None and (len(stored.loss_curve) > n_before or not n_before):
             # A warm start continues from the last fit, and not from the file of an earlier training.
-            state, n_before = stored, stored.n_epochs
+            state, n_before = stored, len(stored.loss_curve)
         # 2. Who observes it.
         reporters = [*self._reporters(problem.rows, epochs.stop), *idle_steps(self.solver, state)]
         checkpoints = [] if checkpoint is None else [checkpoint]
@@ -237,7 +237,7 @@ class TrainedModel(CallbackSupportMixin):
             return
         warn_of_rising_loss(state.loss_curve[n_before:], name, has_rate)
         open_ended = self.learning_rate == "constant" and self.max_iter != "auto"
-        steps, n_epochs = not isinstance(solver, LBFGS), state.n_epochs
+        steps, n_epochs = not isinstance(solver, LBFGS), len(state.loss_curve)
         if steps and open_ended and not state.converged and n_before < n_epochs >= max_epochs:
             warn_of_max_iter(self.max_iter, name, has_rate)
 
@@ -247,7 +247,7 @@ class TrainedModel(CallbackSupportMixin):
             raise ValueError(
                 "partial_fit trains on all rows for one epoch: set early_stopping=False."
             )
-        self._train_on_all_rows(problem, state, state.n_epochs + 1)
+        self._train_on_all_rows(problem, state, len(state.loss_curve) + 1)
 
     def _train_on_all_rows(self, problem, state, max_epochs, *, schedule=None, observers=()):
         """Minimize ``problem`` from ``state`` on all rows until there are ``max_epochs``; set the fitted attributes."""
@@ -280,32 +280,30 @@ class TrainedModel(CallbackSupportMixin):
 
     def _minimize(self, problem, state, solver, epochs, observers):
         """Minimize ``problem`` from ``state`` in ``epochs``, a range of which the first ones may be over."""
-        rows, held_out = self._split(problem, state.seed)
-        if state.converged or state.n_epochs >= epochs.stop:
+        rows, error = problem.rows, None
+        if self.early_stopping:
+            rows, held_out = self._split(problem, state.seed)
+            error = problem.error(held_out, self.batch_size, state.seed)
+        if state.converged or len(state.loss_curve) >= epochs.stop:
             return
-        stopping = self._stopping(problem, held_out, state.seed)
+        # Without held-out samples L-BFGS tests by itself whether the loss has converged, and a falling learning rate
+        # gains most at its end.
+        full_batch, constant = isinstance(solver, LBFGS), self.learning_rate == "constant"
+        by_loss = problem.monitors_loss and constant and not full_batch
+        stops = self.early_stopping or by_loss
+        stopping = Stopping(self.tol, self.n_iter_no_change, error) if stops else None
         options = {"max_epochs": epochs.stop, "stopping": stopping, "observers": observers}
-        if not isinstance(solver, LBFGS):
+        if not full_batch:
             schedule = partial(SCHEDULES[self.learning_rate], epochs)
             self._take_steps(problem, state, solver, rows, schedule=schedule, **options)
             return
-        if held_out is None:  # L-BFGS tests the convergence of the training loss itself
-            options["stopping"] = None
         batches = problem.batches(rows, max(self.batch_size, BLOCK), equal_noise=True)
         minimize_full_batch(problem.objective, state, solver, batches, tol=self.tol, **options)
-        if not state.converged and state.n_epochs >= epochs.stop:
+        if not state.converged and len(state.loss_curve) >= epochs.stop:
             warn(
                 f"L-BFGS stopped at max_iter={len(epochs)} before it converged; raise max_iter or tol.",
                 ConvergenceWarning,
             )
-
-    def _stopping(self, problem, held_out, seed):
-        """Return the ``Stopping`` by the error on held-out rows, or by the training loss, or None."""
-        error = None if held_out is None else problem.error(held_out, self.batch_size, seed)
-        # A falling learning rate gains most at its end: only held-out samples stop it earlier.
-        if error is None and not (problem.monitors_loss and self.learning_rate == "constant"):
-            return None
-        return Stopping(self.tol, self.n_iter_no_change, error)
 
     def _n_epochs(self, problem):
         """Return the maximum number of epochs of a fit, or of iterations of L-BFGS."""
@@ -318,9 +316,7 @@ class TrainedModel(CallbackSupportMixin):
         self._state = state.to_dict()
 
     def _split(self, problem, seed):
-        """Return the rows to train on and the held-out ones, or None."""
-        if not self.early_stopping:
-            return problem.rows, None
+        """Return the rows to train on and the held-out ones, for ``early_stopping``."""
         return held_out_rows(problem.rows, self.validation_fraction, problem.strata, seed)
 
     def _reporters(self, rows, max_epochs=None):

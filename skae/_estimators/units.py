@@ -1,6 +1,7 @@
 """From the parameters ``loss`` and ``standardize`` to the scaling of X and the output units of a network."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.special import entr, xlogy
 from .._arrays.namespace import some_weighted_rows
 from ..nn.corruption import make_corruption
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
-from ..nn.scaling import ColumnScales, Scaling, no_scaling
+from ..nn.scaling import Scaling, no_scaling, standard_scale
 from .columns import Columns, one_hot_groups
 from .fit_warnings import (
     warn_of_categories,
@@ -56,6 +57,8 @@ class Units:
         Variance to which gaussian columns are scaled, if they are standardized.
     one_dwarfs_others : bool, default=False
         Whether one column's deviation dwarfs most others, since ``standardize`` is False; there was a warning of it.
+    has_missing : bool, default=True
+        Whether values of the rows by which they were chosen may be missing.
     """
 
     scaling: Scaling
@@ -71,13 +74,14 @@ class Units:
     has_common_range: bool = False
     variance: float = 1.0
     one_dwarfs_others: bool = False
+    has_missing: bool = True
 
     @property
     def means(self):
         """The means of the inputs: ndarray of shape (n_inputs,)."""
         return self.loss.activate(self.base_logits[np.newaxis].copy())[0]
 
-    @property
+    @cached_property
     def gaussian_inputs(self):
         """Mask of the inputs with a gaussian loss: ndarray of bool of shape (n_inputs,)."""
         gaussian = np.zeros(self.scaling.n_inputs, bool)
@@ -184,21 +188,20 @@ def make_units(
     if warns and standardize:
         warn_of_far_values(X, stats, names)
         warn_of_rounded(X, stats, names)
-    # Losses and scales of the columns; the rest follows from them.
     named, variance, n_varying = None, 1.0, int(stats.varies.sum())
-    if loss == "auto":
-        many_units = code is not None and code.enlarge and code.n_units > n_varying
-        pairs, scales = _automatic_losses(X, stats, standardize, machine, many_units)
+    if loss == "auto":  # losses and scales of the columns, from which the rest follows
+        pairs, center, scale = _automatic_losses(X, stats, standardize, machine, code)
     else:
         pairs = named_losses(loss, X, data.frame, parameter)
-        scales = scales_for_named(pairs, stats, standardize) if standardize else None
+        center, scale = scales_for_named(pairs, stats, standardize) if standardize else (None, None)
         named = Reconstruction([LOSSES[name](columns) for name, columns in pairs], parameter)
     if standardize and code is not None:
         variance = code.variance_of_inputs(n_varying, stats.count, "multinomial" in dict(pairs))
-        for columns in [columns for name, columns in pairs if name == "gaussian"]:
-            scales.enlarge(columns, variance**0.5)
-    scaling = scales.scaling() if standardize else no_scaling(X.shape[1])
-    input_loss = _loss_of_inputs(pairs, scaling, parameter)
+        for name, columns in pairs:
+            if name == "gaussian":
+                scale[columns[stats.varies[columns]]] /= variance**0.5
+    scaling = Scaling(center, scale, stats.varies) if standardize else no_scaling(X.shape[1])
+    input_loss, groups = _loss_of_inputs(pairs, stats, scaling, parameter)
     means, low, high = scaling.apply(np.stack([stats.mean, stats.low, stats.high]))
     constant_losses, least_loss = _constant_losses(X, pairs, stats, scaling, sample_weight)
     return Units(
@@ -210,11 +213,12 @@ def make_units(
         deviations=(stats.deviation / scaling.scale)[scaling.varies],
         constant_losses=constant_losses,
         least_loss=least_loss,
-        groups=_groups(input_loss, stats, scaling),
+        groups=groups,
         limits=(low, high),
         has_common_range=stats.common_range(stats.varies) is not None,
         variance=variance,
         one_dwarfs_others=one_dwarfs_others,
+        has_missing=stats.has_missing,
     )
 
 
@@ -227,10 +231,10 @@ def plain_units(n_features):
     return Units(no_scaling(n_features), loss, None, pairs, zeros, ones, losses)
 
 
-def _automatic_losses(X, stats, standardize, machine, many_units):
-    """Return (loss, columns) pairs that suit X, and the ``ColumnScales``, or None without ``standardize``.
+def _automatic_losses(X, stats, standardize, machine, code):
+    """Return (loss, columns) pairs that suit X, and center and scale of the columns, None without ``standardize``.
 
-    Below ``many_units``, 0/1 columns outside of one-hot groups are gaussian, so that they can be standardized.
+    Below a ``code`` of many units, 0/1 columns outside of one-hot groups are gaussian, so as to be standardized.
     """
     # 1. The kinds of columns: in a one-hot group, binary, real, or on one scale, as pixels are.
     groups = one_hot_groups(X, stats.zero_one)
@@ -240,6 +244,7 @@ def _automatic_losses(X, stats, standardize, machine, many_units):
     binary, real = _binary_and_real(stats, ungrouped, machine)
     pixels, limits = _on_one_scale(stats, real, binary, standardize, machine)
     binary, real = binary & ~pixels, real & ~pixels
+    many_units = code is not None and code.enlarge and code.n_units > stats.varies.sum()
     if standardize and many_units:
         binary, real = np.zeros_like(binary), real | binary
     # 2. Their losses. Pixels that are nearly binary count as probabilities of ones.
@@ -252,14 +257,16 @@ def _automatic_losses(X, stats, standardize, machine, many_units):
             pairs.append((name, np.flatnonzero(chosen)))
     # 3. Their scales.
     if not standardize:
-        return pairs, None
-    scales = ColumnScales(stats)
+        return pairs, None, None
+    center, scale = np.where(stats.varies, 0, stats.low), np.ones(len(real))
     if as_probabilities:
-        scales.set_range(pixels, *limits)
+        center[pixels], scale[pixels] = limits[0], limits[1] - limits[0]
     elif pixels.any():
-        scales.standardize(pixels, shared=True)
-    scales.standardize(real, shared=False)
-    return pairs, scales
+        center[pixels], scale[pixels] = standard_scale(
+            stats.mean[pixels], stats.deviation[pixels], shared=True
+        )
+    center[real], scale[real] = standard_scale(stats.mean[real], stats.deviation[real])
+    return pairs, center, scale
 
 
 def _binary_and_real(stats, ungrouped, machine):
@@ -289,21 +296,29 @@ def _on_one_scale(stats, real, binary, standardize, machine):
     return real, limits
 
 
-def _loss_of_inputs(pairs, scaling, parameter):
-    """Return the loss of the inputs of the network, which are the columns that vary."""
+def _loss_of_inputs(pairs, stats, scaling, parameter):
+    """Return the loss of the inputs of the network, the columns that vary, and their one-hot groups if there are some.
+
+    These are, for each input, the first input of its group.
+    """
     places, parts = np.cumsum(scaling.varies) - 1, []  # of each column among the inputs
+    groups = np.arange(scaling.n_inputs)
     for name, columns in pairs:
         columns = columns[scaling.varies[columns]]
-        if columns.size:
-            parts.append(LOSSES[name](places[columns]))
-    return Reconstruction(parts, parameter)
+        inputs = places[columns]
+        if inputs.size:
+            parts.append(LOSSES[name](inputs))
+        if inputs.size and name == "multinomial" and stats.zero_one[columns].all():
+            groups[inputs] = inputs[0]
+    has_groups = (groups != np.arange(len(groups))).any()
+    return Reconstruction(parts, parameter), groups if has_groups else None
 
 
 def _base_logits(loss, means, count):
     """Return the logits of the inputs' means over ``count`` rows; half an extra row of each kind keeps them finite."""
     means, count = means.copy(), min(count, _MOST_COUNTED)
     for part in loss.parts:
-        if not isinstance(part, Gaussian):  # whose means are the logits
+        if not part.means_are_logits:
             means[part.columns] = (means[part.columns] * count + 0.5) / (count + 1)
             part.invert(means[np.newaxis])
     return means
@@ -345,12 +360,3 @@ def _mean_entropy(X, chosen, center, scale, sample_weight):
     weights = np.ones(len(x)) if weights is None else weights.astype(float)
     total, count = weights @ entropies, weights @ present
     return float(np.divide(total, count, out=np.zeros_like(total), where=count > 0).sum())
-
-
-def _groups(loss, stats, scaling):
-    """Return for each input the first input of its one-hot group, or None."""
-    groups, zero_one = np.arange(scaling.n_inputs), stats.zero_one[scaling.varies]
-    for part in loss.parts:
-        if isinstance(part, Multinomial) and zero_one[part.columns].all():
-            groups[part.columns] = part.columns[0]
-    return None if (groups == np.arange(len(groups))).all() else groups

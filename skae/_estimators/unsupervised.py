@@ -20,7 +20,7 @@ from ..nn.scaling import unscaled
 from ..training.loop import Problem
 from ..training.solvers import is_full_batch
 from .checks import check_unchanged
-from .devices import dispatched, prototype_for
+from .devices import place_for
 from .fit_warnings import warn_of_constant_codes, warn_of_drift, warn_of_unknown_scale
 from .fitting import DTYPES, column_names, fit_data, is_fitted, unchanged_on_error
 from .identity import content
@@ -63,7 +63,7 @@ def begin(self, X, sample_weight, *, warm_start=False):
     dtype = self._params.dtype if goes_on else DTYPES
     data = fit_data(self, X, sample_weight, dtype=dtype, reset=not goes_on)
     X, sample_weight = data.X, data.sample_weight
-    prototype, self._backend = prototype_for(self, data.frame), dispatched(data.frame)
+    prototype, self._backend = place_for(self, data.frame)
     # 2. How the network sees them.
     if goes_on:
         _check_goes_on(self, self._has_decoder)
@@ -91,6 +91,7 @@ def begin(self, X, sample_weight, *, warm_start=False):
         )
     constant_loss = units.constant_loss * objective.largest_cell_weight
     options = {"constant_loss": constant_loss, "prototype": prototype}
+    options["may_miss"] = goes_on or units.has_missing
     return Problem(objective, rows, sample_weight, **options), state
 
 

@@ -36,7 +36,6 @@ from .._typing import (
 )
 from ..nn.activations import ACTIVATIONS, Activation
 from ..nn.losses import LOSSES
-from ..nn.network import turn_off_units
 from ._imputation import imputation_of, plain_imputation, rows_to_learn_from
 
 
@@ -87,6 +86,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             ),
         ),
     )
+    _takes_nan = _takes_arrays = True
     _automatic_bias_init = "zeros"  # on standardized columns
     _cure_of_constant_codes = CURE_OF_CONSTANT_CODES
     _imputation = None  # for ``impute``
@@ -201,11 +201,6 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         filled = imputation.fill(model.reconstruct_scaled, z, model.units.multinomial_groups)
         return model.scaling.invert(filled)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = tags.array_api_support = True
-        return tags
-
     # As a layer of a stack: see NetworkLayer.
 
     def layer_training(self):
@@ -250,13 +245,13 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     def _first_state(self, network, rows, sample_weight):
         """Return the state before the first step on scaled rows, in which outputs are the columns' means."""
-        state = self._initial_state(network, rows.dtype, output_bias=self._units.base_logits)
-        bias_init = self.bias_init
+        units, bias_init, off_at = self._units, self.bias_init, None
         if bias_init == "auto" and self.standardize is not False:
             bias_init = self._automatic_bias_init
         if bias_init == "off" and self.activation == "sigmoid" and network.is_shallow:
-            turn_off_units(network, state.params, self._units.means, self._units.deviations)
-        return state
+            off_at = units.means, units.deviations
+        options = {"output_bias": units.base_logits, "off_at": off_at}
+        return self._initial_state(network, rows.dtype, **options)
 
     def layer_weights(self):
         """Return encoder weights, encoder bias, decoder weights and decoder bias of each layer.

@@ -3,6 +3,8 @@
 Slopes, by which the two are mixed, are measured on known values that are hidden.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.utils import gen_batches
 
@@ -27,6 +29,7 @@ _ROUNDING = 1e-3  # by which known inputs of a group may exceed one; counts exce
 _LEAST_GAIN = 0.01  # fraction of the error that a further pass must remove
 
 
+@dataclass(eq=False)
 class JointNormal:
     """Normal distribution of rows.
 
@@ -38,8 +41,8 @@ class JointNormal:
         Inverse of the covariance matrix. None means independent inputs.
     """
 
-    def __init__(self, center, precision):
-        self.center, self.precision = center, precision
+    center: np.ndarray
+    precision: np.ndarray | None
 
     def estimates(self, z):
         """Return for each cell of z its value, or if it is missing its mean given the known values of its row.
@@ -56,6 +59,7 @@ class JointNormal:
         return np.where(missing, self.center + filled, z).astype(z.dtype)
 
 
+@dataclass(eq=False)
 class Imputation:
     """Imputation of missing values in scaled rows by repeated reconstruction, with slopes for each pass.
 
@@ -73,8 +77,8 @@ class Imputation:
         Slopes of each pass; 1 for inputs that are not gaussian.
     """
 
-    def __init__(self, normal, slopes):
-        self.normal, self.slopes = normal, slopes
+    normal: JointNormal
+    slopes: np.ndarray
 
     def fill(self, reconstruct, z, sum_to_one=()):
         """Return a copy of the rows ``z`` without missing values.

@@ -288,11 +288,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         return self
 
     _begin, partial_fit = begin, partial_fit
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.array_api_support = True
-        return tags
+    _takes_arrays = True
 
     # Methods that begin and train call.
 

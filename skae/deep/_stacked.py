@@ -173,6 +173,7 @@ class StackedAE(BaseStack):
         "fine_tune": [StrOptions({"reconstruction", "supervised"}), None],
     }
 
+    _takes_arrays = True
     _needs: ClassVar[tuple] = (
         Need(
             "corruption corruption_level weight_decay solver learning_rate_init learning_rate batch_size max_iter tol "
@@ -382,7 +383,6 @@ class StackedAE(BaseStack):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.array_api_support = True
         if self._predicts:
             # y is unknown before fit: the tags of a classifier make cross-validation stratified.
             kind = get_tags(getattr(self, "predictor_", StackedAEClassifier()))

@@ -36,31 +36,21 @@ class ShardBatch(Batch):
         data = shard.data(equal_noise)
         super().__init__(data, indices)
         self._here = Batch(data, indices - shard.start)
-        self._weights, self._rng, self._clean = weights, rng, clean
+        self._weights, self._rng, self.is_clean = weights, rng, clean
 
     def seeds(self, rng):
         """Return three seeds of noise."""
         return super().seeds(rng if self._rng is None else self._rng)
 
-    def rows(self, out):
-        """Fill the C-ordered ``out`` with the rows."""
-        self._here.rows(out)
+    def rows(self, out, weights):
+        """Fill the C-ordered ``out`` with the rows, and ``weights`` with their weights in the mean over this batch."""
+        self._here.rows(out, weights)
+        weights[...] = 1 if self._weights is None else self._weights
+        weights /= self.n_rows
 
     def targets(self, out):
         """Fill ``out`` with the rows' targets."""
         self._here.targets(out)
-
-    def corrupt(self, corruption, rows, seed, out):
-        """Fill ``out`` with a corruption of ``rows``, the rows of this batch."""
-        if self._clean:
-            out[...] = rows
-        else:
-            super().corrupt(corruption, rows, seed, out)
-
-    def weights(self, out):
-        """Fill ``out`` with each row's weight in the mean over this batch."""
-        out[...] = 1 if self._weights is None else self._weights
-        out /= len(self)
 
 
 @dataclass
@@ -272,7 +262,7 @@ def evaluate_all(shard, recipe, plan, call, *, with_grad):
         for rows in plan.epoch(0, 0, shuffle=False):
             _go_on(objective, call.kept, params)
             batch = ShardBatch(shard, *rows, equal_noise=True)
-            value, n_rows = objective(params, batch, piece, deepcopy(call.rng)), len(batch)
+            value, n_rows = objective(params, batch, piece, deepcopy(call.rng)), batch.n_rows
             result.value += value * n_rows
             result.n_rows += n_rows
             if with_grad:
@@ -292,8 +282,8 @@ def advance(shard, recipe, plan, steps, *, shuffle):
         batches = plan.epoch(steps.seed, shard.number, shuffle)[steps.first :]
         for rows, rate in zip(batches, steps.rates):
             batch = ShardBatch(shard, *rows)
-            result.value += objective(params, batch, grad, rng) * len(batch)
-            result.n_rows += len(batch)
+            result.value += objective(params, batch, grad, rng) * batch.n_rows
+            result.n_rows += batch.n_rows
             if not np.isfinite(result.value):
                 return result
             solver.step(params, grad, state, rate)

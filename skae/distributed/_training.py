@@ -108,12 +108,10 @@ class RemoteBatch:
     indices: np.ndarray
     is_clean: bool = False
 
-    def __len__(self):
+    @property
+    def n_rows(self):
+        """int: number of rows."""
         return len(self.indices)
-
-    def clean(self):
-        """Return the same rows in a batch that no corruption changes."""
-        return RemoteBatch(self.data, self.indices, True)
 
 
 class StepBatches:
@@ -126,10 +124,7 @@ class StepBatches:
     """
 
     def __init__(self, local, parts):
-        self.local, self._parts = local, parts
-
-    def __len__(self):
-        return len(self.local)
+        self.local, self._parts, self.n_rows = local, parts, local.n_rows
 
     def epoch(self, rng):
         """Yield each row once."""
@@ -289,14 +284,14 @@ class RemoteObjective(TrainingObjective):
             grad[...] = 0
             for result in results:
                 grad += result.grad
-            grad /= params.dtype.type(len(batch))
+            grad /= params.dtype.type(batch.n_rows)
         if results[0].rng is not None:
             rng.bit_generator.state = results[0].rng.bit_generator.state
         if results[0].kept:
             merge(self.local, results)
         if results[0].outcome is not None:
             self.local.take_outcomes([result.outcome for result in results])
-        return sum(result.value for result in results) / len(batch)
+        return sum(result.value for result in results) / batch.n_rows
 
     def adapted(self, solver):
         """Return the solver with which the objective of this process makes its steps."""

@@ -165,10 +165,9 @@ class ConvolutionalObjective(TrainingObjective):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
         filters, params = self.split(flat)
         shape = self.convolution.picture_shape
-        X = np.empty((len(batch), int(np.prod(shape))), flat.dtype)
-        weights = np.empty(len(batch), flat.dtype)
-        batch.rows(out=X)
-        batch.weights(out=weights)
+        X = np.empty((batch.n_rows, int(np.prod(shape))), flat.dtype)
+        weights = np.empty(batch.n_rows, flat.dtype)
+        batch.rows(X, weights)
         images = X.reshape(-1, *shape)
         patches = self.convolution.patches(images)
         prediction, memory = self.encoder.forward(params, patches)

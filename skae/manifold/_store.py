@@ -202,8 +202,8 @@ class TangentUpdates(Observer):
 
     def epoch_begin(self, state):
         """Update the tangents if that is due."""
-        due = state.n_epochs // self._every * self._every
-        if due == state.n_epochs:
+        due = len(state.loss_curve) // self._every * self._every
+        if due == len(state.loss_curve):
             state.extra["encoder"] = copy(state.params)
             if due and state.best_params is None:
                 # The loss with the old tangents says nothing about that with new ones.

@@ -205,13 +205,13 @@ class BoltzmannObjective(TrainingObjective):
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
         params = self.network.views(flat)
-        phases = self._workspace(len(batch), flat)
+        phases = self._workspace(batch.n_rows, flat)
         phases.start()
-        batch.weights(out=phases.sample_weights)
-        batch.rows(out=phases.data)
+        batch.rows(phases.data, phases.sample_weights)
         self._infer(params, phases.data, phases.codes)
         value = sum(penalty(params, phases, 0) for penalty in self.penalties)
-        n_monitored = len(batch) if grad is None else -(-len(batch) // _ROWS_PER_MONITORED)
+        n_rows = batch.n_rows
+        n_monitored = n_rows if grad is None else -(-n_rows // _ROWS_PER_MONITORED)
         value += self._reconstruction_loss(params, phases, n_monitored)
         if grad is not None:
             self._negative_phase(params, phases, rng)

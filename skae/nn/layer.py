@@ -55,25 +55,7 @@ class DenseLayer:
         """Return the layer's Jacobians at ``outputs``."""
         return LinearLayer(self.weights, self.activation.derivatives(outputs))
 
-    def backward(self, record, above, extra, d_bias):
-        """Do :meth:`backward_part` for all rows and units."""
-        cost = ELEMENT + (0 if above is None else above.weights.shape[0])
-        (n_rows, n_units), multiply = record.delta.shape, multiplier(record.delta)
-        if not local.team or n_rows * n_units * cost < LEAST_SHARED:
-            self.backward_part(record, above, extra, d_bias, multiply)
-            return
-        sums = {}  # of the parts, each by its first row and unit
-
-        def work(rows, units):
-            start = rows.start or 0, units.start or 0
-            sums[start] = zeros_like(d_bias)
-            self.backward_part(record, above, extra, sums[start], multiply, rows, units)
-
-        share_matrix(work, n_rows, n_units, cost, whole_rows=self.activation.whole_row)
-        # In order, so that the last bit does not depend on which thread was first.
-        np.sum([sums[start] for start in sorted(sums)], axis=0, out=d_bias)
-
-    def backward_part(self, record, above, extra, d_bias, multiply, rows=ALL, units=ALL):
+    def backward(self, record, above, extra, d_bias, multiply=None, rows=ALL, units=ALL):
         """Leave the gradient at the pre-activations in ``record.delta``, and its sum over ``rows`` in ``d_bias``.
 
         Parameters
@@ -84,16 +66,34 @@ class DenseLayer:
         extra : ndarray or None
             Gradient that is added at the pre-activations.
         d_bias : ndarray of shape (n_outputs,)
-        multiply : callable
-            The matrix product.
+        multiply : callable or None
+            The matrix product, for ``rows`` and ``units`` of one thread. By default threads share all of them.
         rows, units : slice
         """
         delta = record.delta
+        if multiply is None:
+            cost = ELEMENT + (0 if above is None else above.weights.shape[0])
+            multiply = multiplier(delta)
+            if local.team and delta.shape[0] * delta.shape[1] * cost >= LEAST_SHARED:
+                self._backward_in_threads(record, above, extra, d_bias, multiply, cost)
+                return
         if above is not None:
             multiply(above.delta[rows, ...], above.weights[:, units], delta[rows, units])
         if record.mask is not None:
             delta[rows, units] *= record.mask[rows, units]
         self.activation.backward(record.outputs, delta, extra, d_bias, rows, units)
+
+    def _backward_in_threads(self, record, above, extra, d_bias, multiply, cost):
+        sums = {}  # of the parts, each by its first row and unit
+
+        def work(rows, units):
+            start = rows.start or 0, units.start or 0
+            sums[start] = zeros_like(d_bias)
+            self.backward(record, above, extra, sums[start], multiply, rows, units)
+
+        share_matrix(work, *record.delta.shape, cost, whole_rows=self.activation.whole_row)
+        # In order, so that the last bit does not depend on which thread was first.
+        np.sum([sums[start] for start in sorted(sums)], axis=0, out=d_bias)
 
 
 class LayerAbove(NamedTuple):

@@ -22,17 +22,14 @@ class CodeBatch:
     """
 
     def __init__(self, batch, n_features, encode, *, noise_below):
-        self._batch, self._n_features = batch, n_features
+        self._batch, self._n_features, self.n_rows = batch, n_features, batch.n_rows
         self._encode, self._noise_below = encode, noise_below
         self._below = None
 
-    def __len__(self):
-        return len(self._batch)
-
-    def rows(self, out):
-        """Fill ``out`` with the codes."""
-        self._below = empty((len(self), self._n_features), out)
-        self._batch.rows(out=self._below)
+    def rows(self, out, weights):
+        """Fill ``out`` with the codes, and ``weights`` with the weights of their rows in the mean of the batch."""
+        self._below = empty((self.n_rows, self._n_features), out)
+        self._batch.rows(self._below, weights)
         self._encode(self._below, out)
 
     def corrupt(self, corruption, rows, seed, out):
@@ -56,10 +53,6 @@ class CodeBatch:
     def seeds(self, rng):
         """Return three seeds of noise."""
         return self._batch.seeds(rng)
-
-    def weights(self, out):
-        """Fill ``out`` with each row's weight in the batch's mean."""
-        self._batch.weights(out=out)
 
 
 class OnCodes(TrainingObjective):

@@ -26,6 +26,8 @@ def _runs(columns):
 class Gaussian:
     """Real columns: ||x - r||^2 / 2 with r the logits, the negative log-likelihood at unit variance."""
 
+    means_are_logits = True
+
     def __init__(self, columns):
         self.columns = np.sort(columns)
         self._runs = _runs(self.columns)
@@ -36,12 +38,6 @@ class Gaussian:
     def loss_and_gradient(self, logits, target, sample_weights, cell_weights, losses):
         """Add the losses to ``losses`` and leave the weighted gradient in ``logits``."""
         kernels.gaussian(logits, target, self._runs, sample_weights, cell_weights, losses)
-
-    def activate(self, logits):
-        """Turn logits into means, in place."""
-
-    def invert(self, means):
-        """Turn means into logits, in place."""
 
     def mean_derivatives(self, means, first, second):
         """Fill in the first and second derivative of the mean by its logit."""
@@ -67,6 +63,8 @@ class Gaussian:
 
 class Bernoulli:
     """Columns in [0, 1]: the cross-entropy of x and r = sigmoid(logit)."""
+
+    means_are_logits = False
 
     def __init__(self, columns):
         self.columns = np.sort(columns)
@@ -126,6 +124,8 @@ class Bernoulli:
 
 class Multinomial:
     """One group of one-hot (or count) columns: -sum_j x_j log r_j with r = softmax(logits)."""
+
+    means_are_logits = False
 
     def __init__(self, columns):
         self.columns = np.asarray(columns, dtype=np.int64)
@@ -214,7 +214,8 @@ class Reconstruction:
     def activate(self, logits):
         """Turn logits into the reconstruction, in place."""
         for part in self.parts:
-            part.activate(logits)
+            if not part.means_are_logits:
+                part.activate(logits)
         return logits
 
     def log_means(self, logits):
@@ -226,7 +227,8 @@ class Reconstruction:
     def invert(self, means):
         """Turn means into logits, in place."""
         for part in self.parts:
-            part.invert(means)
+            if not part.means_are_logits:
+                part.invert(means)
         return means
 
     def sample(self, logits, rng):

@@ -66,6 +66,8 @@ class Network:
             (activation,) * self.depth if isinstance(activation, (str, Activation)) else activation
         )
         self.activation_names, self.activations = names, list(map(make_activation, names))
+        # Penalties on the Jacobian of one layer of elementwise units have a closed form.
+        self.has_closed_form = self.depth == 1 and self.activations[0].kind is not None
         downward = ("identity", *(names[:-1] if downward is None else downward))
         self._decoder_activations = list(map(make_activation, reversed(downward)))
         upward = list(zip(self.sizes[1:], self.sizes[:-1]))
@@ -95,18 +97,16 @@ class Network:
         n_arrays = (3 if self.decoder else 2) * self.depth
         return slice(n_values(self._shapes[: self.depth]), n_values(self._shapes[:n_arrays]))
 
-    @property
-    def has_closed_form(self):
-        """bool: whether penalties on the encoder's Jacobian have a closed form: for one layer of elementwise units."""
-        return self.depth == 1 and self.activations[0].kind is not None
-
     def trace(self, n_samples, flat, penalties=()):
         """Return the buffers of a batch on the device of ``flat``, with the rows that ``penalties`` claim."""
         n_claimable = n_samples * sum([each.rows_per_sample for each in penalties])
         return Trace(self, n_samples, flat, n_claimable)
 
-    def initial(self, rng, dtype, output_bias=None):
-        """Return initial parameters: uniform weights of the usual width; zero biases, but perhaps ``output_bias``."""
+    def initial(self, rng, dtype, output_bias=None, off_at=None):
+        """Return initial parameters: uniform weights of the usual width; zero biases, but perhaps ``output_bias``.
+
+        ``off_at`` are means and deviations of inputs at most of which :func:`turn_off_units` turns off the first layer.
+        """
         flat = np.zeros(self.size, dtype)
         params = self.views(flat)
         matrices = list(zip(self.activations, params.encoder_weights))
@@ -117,6 +117,8 @@ class Network:
             weights[...] = rng.uniform(-bound, bound, weights.shape)
         if output_bias is not None:
             params.decoder_biases[0][...] = output_bias
+        if off_at is not None:
+            turn_off_units(params, *off_at)
         return flat
 
     def encode(self, params, X, out=None, n_layers=None):
@@ -207,7 +209,7 @@ class Network:
         add = partial(gradient.add_up, multiplier(out, rows.lower.shape[0]))
 
         def take_down_and_add(units):
-            layer.backward_part(record, above, extra, d_bias, multiply, units=units)
+            layer.backward(record, above, extra, d_bias, multiply, units=units)
             add(units)
 
         # With few rows, each thread adds up the gradient that it has just taken down.
@@ -252,8 +254,9 @@ class Trace(Records):
     inputs, codes, logits : ndarray
     sample_weights, losses : ndarray of shape (n_samples,)
         Weight of each sample in the mean, and its loss.
-    batch, clean, rng : Batch, ndarray, Generator
-        Set by the objective for its penalties: the batch, its rows without noise, and the source of random numbers.
+    batch, clean, missing, rng : Batch, ndarray, ndarray or None, Generator
+        Set by the objective, also for its penalties: the batch, its rows without noise, a mask of missing values if
+        there are some, and the source of random numbers.
     """
 
     def __init__(self, network, n_samples, like, n_claimable):
@@ -274,7 +277,6 @@ class Trace(Records):
         self.inputs = self.encoder[0].inputs
         self.logits = self.decoder[-1].outputs if decoder else self.codes
         self.sample_weights, self.losses = empty(n_samples, like), empty(n_samples, like)
-        self.batch = self.clean = self.rng = None
 
     def claim(self, n_rows):
         """Return ``n_rows`` of the ``WeightRows`` of each layer, for one penalty in this batch."""
@@ -348,21 +350,19 @@ def spread_units(network, flat, rows, amount, rng):
     biases -= amount * np.sum(weights * centers, axis=1)
 
 
-def turn_off_units(network, flat, means, deviations):
-    """Turn off the units of the first layer, in the parameters ``flat``, at most rows, by their biases.
+def turn_off_units(params, means, deviations):
+    """Turn off the units of the first layer at most rows, by their biases in ``params``.
 
     Sigmoids halfway between their limits at the mean row are odd functions around it: no linear function of them tells
     rows near the mean from rows far from it. Few units for many inputs have to stay nearly linear to reconstruct them.
 
     Parameters
     ----------
-    network : Network
-    flat : ndarray
+    params : Params
     means, deviations : ndarray of shape (n_inputs,)
         Of the inputs. With as many units as inputs, or more, pre-activations get a mean of -2 of the standard
         deviations that they would have if inputs were uncorrelated; with fewer units, that much less.
     """
-    params = network.views(flat)
     weights, biases = params.encoder_weights[0], params.encoder_biases[0]
     n_units, n_inputs = weights.shape
     amount = 2 * min(1, n_units / n_inputs)

@@ -62,6 +62,7 @@ class Objective(TrainingObjective):
         self.network, self.loss, self._is_new = network, loss, True
         self.row_factors = None if row_factors is None else Constant(row_factors)
         self.corruption, self.emphasis, self.penalties = corruption, emphasis, penalties
+        self.largest_cell_weight = 1.0 if emphasis is None else max(emphasis)
         # Not every network has layers that can be frozen.
         self._backward = (
             partial(network.backward, n_frozen=n_frozen) if n_frozen else network.backward
@@ -94,26 +95,26 @@ class Objective(TrainingObjective):
         if self._is_new:
             corruption, penalties = self._checked_parts(flat)
             self._is_new = False
-        params, gradients = self._views(flat, grad)
-        trace, target, cell_weights = self._workspace(len(batch), flat)
+        params, gradients, trace, target, cell_weights = self._arrays(batch.n_rows, flat, grad)
         trace.start()
-        trace.batch, trace.rng, clean, seeds = batch, rng, trace.clean, batch.seeds(rng)
+        trace.rng, clean, seeds = rng, trace.clean, batch.seeds(rng)
         trace.with_gradient = grad is not None
-        # 1. The rows of the batch, with their weights and targets.
-        batch.weights(out=trace.sample_weights)
-        if self.row_factors is not None:
-            trace.sample_weights *= batch.pick(self.row_factors)
-        batch.rows(out=clean)
-        if target is not clean:
-            batch.targets(out=target)
-        missing = _fill_missing(clean) if batch.may_miss else None
+        # 1. The rows of the batch, with their weights and targets, unless they are those of the last call.
+        if trace.batch is not batch:
+            batch.rows(clean, trace.sample_weights)
+            if self.row_factors is not None:
+                trace.sample_weights *= batch.pick(self.row_factors)
+            if target is not clean:
+                batch.targets(out=target)
+            trace.missing = _fill_missing(clean) if batch.may_miss else None
+            trace.batch = batch
         # 2. Noise at the inputs, and the weights of noisy, of clean and of missing cells.
         if corruption is not None:
             batch.corrupt(corruption, clean, seeds[0], trace.inputs)
         if self.emphasis is not None:
             batch.draw(partial(self._emphasize, seeds[0]), target, cell_weights)
-        if missing is not None:
-            present = cast(~missing, clean.dtype)
+        if trace.missing is not None:
+            present = cast(~trace.missing, clean.dtype)
             cell_weights = present if self.emphasis is None else cell_weights * present
         # 3. Forward pass, penalties and loss, and the backward pass of all of them.
         self.network.forward(params, trace, seeds[2])
@@ -126,11 +127,6 @@ class Objective(TrainingObjective):
         if grad is not None:
             self._backward(params, trace, gradients)
         return value
-
-    @property
-    def largest_cell_weight(self):
-        """float: largest factor on the loss of a cell."""
-        return 1.0 if self.emphasis is None else max(self.emphasis)
 
     def _checked_parts(self, flat):
         """Return corruption and penalties; those that users have written check themselves. Check activations of users."""
@@ -147,33 +143,30 @@ class Objective(TrainingObjective):
             ]
         return corruption, penalties
 
-    def _views(self, flat, grad):
-        """Return the views of both vectors, which are mostly the same arrays as in the last step."""
+    def _emphasize(self, seed, rows, out):
+        self.corruption.emphasize(rows, seed, *self.emphasis, out)
+
+    def _arrays(self, n_samples, flat, grad):
+        """Return the views of both vectors, and for batches of this size a trace and buffers of targets and cell weights.
+
+        They are mostly those of the last step. The clean rows in the trace are its inputs if nothing corrupts them, and
+        are the targets of reconstructions. Weights of cells are empty if all are 1.
+        """
         if self._flat is not flat:
             self._flat, self._params = flat, self.network.views(flat)
         if grad is not None and self._grad is not grad:
             self._grad = grad
             factored = isinstance(grad, NetworkGradient)
             self._gradients = grad.views if factored else self.network.views(grad)
-        return self._params, self._gradients
-
-    def _emphasize(self, seed, rows, out):
-        self.corruption.emphasize(rows, seed, *self.emphasis, out)
-
-    def _workspace(self, n_samples, flat):
-        """Return a trace and two buffers for batches of this size: targets and weights of cells.
-
-        The clean rows in the trace are its inputs if nothing corrupts them, and are the targets of reconstructions.
-        Weights of cells are empty if all are 1.
-        """
         key = n_samples, array_kind(flat)
         if key not in self._workspaces:
             trace = self.network.trace(n_samples, flat, self.penalties)
+            trace.batch = None
             trace.clean = trace.inputs if self.corruption is None else empty_like(trace.inputs)
             target = trace.clean if self.network.decoder else empty_like(trace.logits)
             shape = trace.inputs.shape if self.emphasis is not None else (0, 0)
             self._workspaces[key] = trace, target, empty(shape, flat)
-        return self._workspaces[key]
+        return self._params, self._gradients, *self._workspaces[key]
 
 
 def _check_parts(loss, corruption, emphasis, penalties):

@@ -116,46 +116,16 @@ def no_scaling(n_features):
     return Scaling(np.zeros(n_features), np.ones(n_features), np.ones(n_features, bool))
 
 
-class ColumnScales:
-    """Center and scale of each column of X, to be set for some columns at a time; the others stay as they are.
-
-    Parameters
-    ----------
-    stats : Columns
-    """
-
-    def __init__(self, stats):
-        n_features = len(stats.mean)
-        self._stats, self._center, self._scale = stats, np.zeros(n_features), np.ones(n_features)
-
-    def set_range(self, chosen, low, high):
-        """Let the ``chosen`` columns, a mask, be scaled from [low, high] to [0, 1]."""
-        self._center[chosen], self._scale[chosen] = low, high - low
-
-    def standardize(self, chosen, *, shared):
-        """Let the ``chosen`` columns, a mask, have mean 0 and deviation 1: each, or with one ``shared`` scale, on average."""
-        if not chosen.any():
-            return
-        deviation = self._stats.deviation[chosen]
-        if shared and deviation.any():
-            deviation = np.full_like(deviation, root_mean_square(deviation))
-        deviation = np.where(deviation > 0, deviation, 1)
-        # Rounded to 2^-32 of the deviation: rows in another order, or repeated, are scaled to the same bits.
-        mean = self._stats.mean[chosen]
-        unit = np.maximum(power_of_two(deviation) / 2**31, np.finfo(float).tiny)
-        self._scale[chosen] = np.round(deviation / unit) * unit
-        unit = np.maximum(unit, np.spacing(np.abs(mean)))  # the quotient may overflow
-        self._center[chosen] = np.round(mean / unit) * unit
-
-    def enlarge(self, columns, factor):
-        """Let the inputs of ``columns`` be ``factor`` times as large."""
-        self._scale[columns] /= factor
-
-    def scaling(self):
-        """Return the ``Scaling``, which leaves out columns that are constant."""
-        constant = ~self._stats.varies
-        self._center[constant], self._scale[constant] = self._stats.low[constant], 1
-        return Scaling(self._center, self._scale, self._stats.varies)
+def standard_scale(mean, deviation, *, shared=False):
+    """Return center and scale by which columns get mean 0 and deviation 1: each, or with one ``shared`` scale, on average."""
+    if shared and deviation.any():
+        deviation = np.full_like(deviation, root_mean_square(deviation))
+    deviation = np.where(deviation > 0, deviation, 1)
+    # Rounded to 2^-32 of the deviation: rows in another order, or repeated, are scaled to the same bits.
+    unit = np.maximum(power_of_two(deviation) / 2**31, np.finfo(float).tiny)
+    scale = np.round(deviation / unit) * unit
+    unit = np.maximum(unit, np.spacing(np.abs(mean)))  # the quotient may overflow
+    return np.round(mean / unit) * unit, scale
 
 
 class ScaledRows:

@@ -66,9 +66,8 @@ class SparseObjective(TrainingObjective, Observer):
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
-        params, workspace = self.network.views(flat), self._workspace(len(batch), flat)
-        batch.rows(out=workspace.inputs)
-        batch.weights(out=workspace.weights)
+        params, workspace = self.network.views(flat), self._workspace(batch.n_rows, flat)
+        batch.rows(workspace.inputs, workspace.weights)
         bias, training = params.encoder_biases[0], self.network.training
         product(workspace.inputs, params.encoder_weights[0].T, workspace.pre_activations)
         codes, entry_pre_activations = training.training_codes(

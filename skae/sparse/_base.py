@@ -17,7 +17,7 @@ from .._compat import Interval, _fit_context
 from .._estimators.checks import check_unchanged, checked_codes
 from .._estimators.code_warnings import warn_of_equal_codes
 from .._estimators.columns import Columns
-from .._estimators.devices import check_backend, dispatched, prototype_for, shown
+from .._estimators.devices import check_backend, dispatched, place_for, shown
 from .._estimators.fit_warnings import warn_of_means, warn_of_new_scale, warn_of_scales
 from .._estimators.fitting import (
     BLOCK,
@@ -197,7 +197,7 @@ class BaseCoder(
         self._check_library(X)
         dtype = self._atoms.dtype if again else DTYPES
         data = fit_data(self, X, sample_weight, dtype=dtype, reset=not again)
-        prototype, self._backend = prototype_for(self, data.frame), dispatched(data.frame)
+        prototype, self._backend = place_for(self, data.frame)
         X, weights = data.X, data.sample_weight
         if not self._take_given_dictionary(X):
             problem, state = (
@@ -215,6 +215,7 @@ class BaseCoder(
         self._measure_scale(X, weights)
         self._shape = self._wanted_shape(X.shape[1])
         problem, (seed, rng) = self._problem(X, weights), self._seed()
+        held_out = held_out and self.early_stopping
         rows = self._split(problem, seed)[0] if held_out else problem.rows
         atoms = first_atoms(X, weights, rows, self._n_atoms, rng)
         return problem, self._new_state(self._initial_params(atoms), seed, rng)

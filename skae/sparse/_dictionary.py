@@ -58,10 +58,9 @@ class DictionaryObjective(TrainingObjective):
     def __call__(self, flat, batch, grad, rng):
         """Return the objective; no gradient is needed."""
         dictionary = reshape(flat, (self.n_atoms, -1))
-        self.rows = empty((len(batch), dictionary.shape[1]), flat)
-        weights = empty(len(batch), flat)
-        batch.rows(out=self.rows)
-        batch.weights(out=weights)
+        self.rows = empty((batch.n_rows, dictionary.shape[1]), flat)
+        weights = empty(batch.n_rows, flat)
+        batch.rows(self.rows, weights)
         problem = self._code_problem(dictionary)
         self.codes, _ = infer_codes(self.rows, problem, **self._inference)
         self.weights = weights

@@ -36,10 +36,9 @@ class PSDObjective(TrainingObjective):
             return np.nan  # training has diverged, which inference does not detect
         n_features = (flat.size - self.encoder.size) // self.n_atoms
         dictionary, params = self.split(flat, n_features)
-        X = np.empty((len(batch), n_features), flat.dtype)
-        weights = np.empty(len(batch), flat.dtype)
-        batch.rows(out=X)
-        batch.weights(out=weights)
+        X = np.empty((batch.n_rows, n_features), flat.dtype)
+        weights = np.empty(batch.n_rows, flat.dtype)
+        batch.rows(X, weights)
         prediction, memory = self.encoder.forward(params, X)
         codes, penalty = self.infer(dictionary, X, prediction)
         errors, misses = product(codes, dictionary) - X, prediction - codes

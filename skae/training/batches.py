@@ -36,11 +36,9 @@ class Batch:
     """The rows ``indices`` of a data set, copied only when and where the objective asks for them."""
 
     def __init__(self, data, indices):
-        self._data, self.indices = data, indices
+        self._data, self.indices, self.n_rows = data, indices, indices.shape[0]
         self.may_miss = data.may_miss  # whether values of the rows may be missing (NaN)
-
-    def __len__(self):
-        return self.indices.shape[0]
+        self.is_clean = False  # whether corruptions leave the rows as they are
 
     def seeds(self, rng):
         """Return three seeds of noise, drawn by the generator ``rng`` or in advance."""
@@ -55,9 +53,17 @@ class Batch:
         array = constant.like(self.indices)
         return namespace(array).take(array, self.indices, axis=0)
 
-    def rows(self, out):
-        """Fill the C-ordered ``out`` with the rows."""
-        X = self._data.X
+    def rows(self, out, weights):
+        """Fill the C-ordered ``out`` with the rows, and ``weights`` with their weights in the mean of the batch.
+
+        They are sample weights divided by the batch size.
+        """
+        X, sample_weight = self._data.X, self._data.sample_weight
+        if sample_weight is None:
+            weights[...] = 1 / self.n_rows
+        else:
+            weights[...] = namespace(sample_weight).take(sample_weight, self.indices, axis=0)
+            weights /= self.n_rows
         if not is_numpy(out):
             self._rows_on_device(X, out)
             return
@@ -71,7 +77,7 @@ class Batch:
             else:
                 out[rows] = X[self.indices[rows]]
 
-        share(work, len(self.indices), ELEMENT * X.shape[1])
+        share(work, self.n_rows, ELEMENT * X.shape[1])
 
     def _rows_on_device(self, X, out):
         """Fill an array of another library, from data of that library or in host memory."""
@@ -85,7 +91,10 @@ class Batch:
         take(self._data.targets, self.indices, out)
 
     def corrupt(self, corruption, rows, seed, out):
-        """Fill ``out`` with a corruption of ``rows``, the rows of this batch."""
+        """Fill ``out`` with a corruption of ``rows``, the rows of this batch, or with ``rows`` if it ``is_clean``."""
+        if self.is_clean:
+            out[...] = rows
+            return
         self.draw(lambda clean, noisy: corruption(clean, seed, noisy), rows, out)
 
     def draw(self, function, rows, out):
@@ -99,28 +108,6 @@ class Batch:
         noisy = empty((distinct.shape[0], out.shape[1]), out)
         function(distinct, noisy)
         take(noisy, places, out)
-
-    def weights(self, out):
-        """Fill ``out`` with each row's weight in the batch's mean: its sample weight divided by the batch size."""
-        weights = self._data.sample_weight
-        n_rows = self.indices.shape[0]
-        if weights is None:
-            out[...] = 1 / n_rows
-        else:
-            out[...] = namespace(weights).take(weights, self.indices, axis=0)
-            out /= n_rows
-
-    def clean(self):
-        """Return the same rows in a batch that no corruption changes."""
-        return _CleanBatch(self._data, self.indices)
-
-
-class _CleanBatch(Batch):
-    """Rows without noise."""
-
-    def corrupt(self, corruption, rows, seed, out):
-        """Fill ``out`` with ``rows``."""
-        out[...] = rows
 
 
 class Batches:
@@ -140,7 +127,7 @@ class Batches:
         Targets of the rows, if any.
     equal_noise : bool, default=False
         Whether equal rows of a batch get equal noise, so that a row of weight 2 has the effect of two rows.
-    prototype : array or None, default=None
+    may_miss, prototype
         See :class:`~skae.training.loop.Problem`.
     """
 
@@ -154,15 +141,17 @@ class Batches:
         indices=None,
         targets=None,
         equal_noise=False,
+        may_miss=True,
         prototype=None,
     ):
         self.X, self.batch_size, self.shuffle = X, batch_size, shuffle
         self.targets, self.equal_noise, self._copies = targets, equal_noise, {}
         self.indices = np.arange(X.shape[0]) if indices is None else indices
+        self.n_rows = len(self.indices)  # of an epoch
         self.sample_weight = None
         if sample_weight is not None:
             self.sample_weight = sample_weight / sample_weight[self.indices].mean()
-        self.prototype, self.may_miss = prototype, True
+        self.prototype, self.may_miss = prototype, may_miss
         if prototype is not None:
             self._move()
 
@@ -174,12 +163,9 @@ class Batches:
         self.targets, self.sample_weight = (
             like(each, self.prototype) for each in (self.targets, self.sample_weight)
         )
-        if not in_host_memory(self.X):
+        if self.may_miss and not in_host_memory(self.X):
             xp = namespace(self.X)
             self.may_miss = bool(xp.isnan(xp.sum(self.X)))
-
-    def __len__(self):
-        return len(self.indices)
 
     def copies(self, indices, rows):
         """Return the first of each kind of equal ``rows``, those of ``indices``, and each row's position among these.
@@ -237,12 +223,10 @@ class Mixture(Batches):
         self._labeled = self.indices[labeled[self.indices]]
         self._unlabeled = self.indices[~labeled[self.indices]]
         self._n_unlabeled = n_unlabeled if len(self._unlabeled) else 0
+        self.n_rows = len(self._labeled) + self._n_unlabeled
         if self.sample_weight is not None:
             mean = self._mean_weight(to_numpy(self.sample_weight))
             self.sample_weight = self.sample_weight / scalar(mean, self.sample_weight)
-
-    def __len__(self):
-        return len(self._labeled) + self._n_unlabeled
 
     def epoch(self, rng):
         """Yield each labeled row once, and some of the others."""
@@ -268,7 +252,7 @@ class Mixture(Batches):
         total = weights[self._labeled].sum(dtype=np.float64)
         if self._n_unlabeled:
             total += self._n_unlabeled * weights[self._unlabeled].mean(dtype=np.float64)
-        return total / len(self)
+        return total / self.n_rows
 
 
 class Steps:
@@ -293,15 +277,15 @@ class Steps:
         total, n_seen, state = 0.0, 0, self.state
         for batch in self.batches.epoch(state.rng):
             with np.errstate(**OVERFLOW_IGNORED):
-                size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
+                value = self.objective(state.params, batch, self.grad, state.rng)
             if not np.isfinite(value):
                 return value, batch
             if not n_seen:
                 keep()
             with np.errstate(**OVERFLOW_IGNORED):
                 self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
-            total += value * size
-            n_seen += size
+            total += value * batch.n_rows
+            n_seen += batch.n_rows
         return total, batch
 
 
@@ -331,7 +315,7 @@ def mean_objective(objective, params, batches, seed, grad=None):
         grad[...] = 0
     total = 0.0
     for batch in batches.epoch(np.random.default_rng(seed)):
-        part = len(batch) / len(batches)
+        part = batch.n_rows / batches.n_rows
         # Each batch starts with the same generator, so that noise depends on the row alone.
         total += part * objective(params, batch, piece, np.random.default_rng(seed))
         if grad is not None:

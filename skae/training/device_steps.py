@@ -1,6 +1,7 @@
 """The minibatch steps of an epoch on a device, without waiting for it before the epoch ends."""
 
 from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class DeviceSteps:
         keep()
         self._total[...] = 0
         batches = list(self.batches.epoch(state.rng))
-        for size, equal in groupby(batches, key=len):
+        for size, equal in groupby(batches, key=attrgetter("n_rows")):
             equal = list(equal)
             rates = [rate(n_seen + place * size) for place in range(len(equal))]
             n_seen += size * len(equal)
@@ -50,7 +51,7 @@ class DeviceSteps:
         """Make one step."""
         value = self.objective(self.state.params, batch, self.grad, rng)
         self.solver.step(self.state.params, self.grad, self.state.solver, rate)
-        self._total += value * len(batch)
+        self._total += value * batch.n_rows
 
     def _is_recorded(self, size):
         known = size in self._recorded or len(self._recorded) < _MOST_SIZES

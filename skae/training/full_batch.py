@@ -20,7 +20,7 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, s
         with np.errstate(**OVERFLOW_IGNORED):
             value = mean_objective(objective, params, batches, state.seed, grad)
         if not (np.isfinite(value) and all_finite(grad)):
-            raise DivergenceError(state.n_epochs + 1, solver)
+            raise DivergenceError(len(state.loss_curve) + 1, solver)
         return value, to_numpy(grad).astype(np.float64)
 
     def after_iteration(intermediate_result):
@@ -39,7 +39,7 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, s
         jac=True,
         method="L-BFGS-B",
         callback=after_iteration,
-        options=_scipy_options(solver, tol, max_epochs - state.n_epochs),
+        options=_scipy_options(solver, tol, max_epochs - len(state.loss_curve)),
     )
     if not state.loss_curve:
         _take(result, state, stopping)

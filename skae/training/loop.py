@@ -47,6 +47,8 @@ class Problem:
         :class:`~skae.training.batches.Mixture`; None treats all rows alike.
     more_steps : float
         Factor of the automatic number of minibatches.
+    may_miss : bool
+        Whether values of X may be missing (NaN).
     prototype : array or None
         Array with the library and device on which batches are used, if not those of numpy; ``X`` may be there.
     workers : object or None
@@ -67,6 +69,7 @@ class Problem:
     labeled: np.ndarray | None = None
     unlabeled_per_labeled: float | None = None
     more_steps: float = 1.0
+    may_miss: bool = True
     prototype: Any = None
     workers: Any = None
 
@@ -122,6 +125,7 @@ class Problem:
             batch_size,
             indices=rows,
             targets=self.targets,
+            may_miss=self.may_miss,
             prototype=self.prototype,
             **options,
         )
@@ -153,11 +157,6 @@ class TrainingState:
     best_params: np.ndarray | None = None
     converged: bool = False
     extra: dict = field(default_factory=dict)
-
-    @property
-    def n_epochs(self):
-        """Number of whole epochs so far."""
-        return len(self.loss_curve)
 
     def restarted(self, params, solver):
         """Return the same state with other ``params``, from which ``solver`` starts anew."""
@@ -291,7 +290,7 @@ def minimize(
     steps = batches.make_steps(objective, state, solver)
     last_finite = _LastFinite(state, solver)
     states_are_kept = any(each.keeps_states for each in observers)
-    n_epochs, n_rows, stop = state.n_epochs, len(batches), False
+    n_epochs, n_rows, stop = len(state.loss_curve), batches.n_rows, False
 
     def rate(n_seen):
         factor = 1.0 if schedule is None else schedule(n_epochs + n_seen / n_rows)
@@ -301,7 +300,8 @@ def minimize(
         for observer in observers:
             observer.epoch_begin(state)
         total, batch = steps.epoch(rate, last_finite.keep)
-        if not (np.isfinite(total) and _has_finite_arrays(state)):
+        arrays = state.params, *state.solver.values()
+        if not (np.isfinite(total) and all(map(all_finite, arrays))):
             last_finite.restore_and_raise()
         state.loss_curve.append(total / n_rows)
         n_epochs += 1
@@ -339,18 +339,10 @@ class _LastFinite:
         raise DivergenceError(self._n_epochs + 1, self._solver)
 
 
-def _has_finite_arrays(state):
-    """Return whether parameters and the moments of the solver are finite."""
-    for array in (state.params, *state.solver.values()):
-        if not all_finite(array):
-            return False
-    return True
-
-
 def _has_finite_loss(objective, state, batch):
     """Return whether the loss is finite after the last step of an epoch, which was on ``batch``."""
     if objective.finite_where_params_are:
         return True
-    rng = np.random.default_rng(state.seed)
+    batch.is_clean, rng = True, np.random.default_rng(state.seed)
     with np.errstate(**OVERFLOW_IGNORED):
-        return bool(np.isfinite(float(objective(state.params, batch.clean(), None, rng))))
+        return bool(np.isfinite(float(objective(state.params, batch, None, rng))))

@@ -31,7 +31,7 @@ class Verbose(Observer):
 
     def epoch_end(self, state):
         """Print a line if it is due."""
-        if state.n_epochs % self._every:
+        if len(state.loss_curve) % self._every:
             return False
         seconds = time.perf_counter() - self._start
         validation = ""
@@ -39,18 +39,18 @@ class Verbose(Observer):
             validation = f", validation = {state.validation_curve[-1]:.6g}"
         most = "" if self._max_epochs is None else f"/{self._max_epochs}"
         say(
-            f"[{self._name}] epoch {state.n_epochs}{most}: loss = {state.loss_curve[-1]:.6g}{validation}, "
+            f"[{self._name}] epoch {len(state.loss_curve)}{most}: loss = {state.loss_curve[-1]:.6g}{validation}, "
             f"{seconds:.3g} s, {self._n_samples / max(seconds, 1e-9):,.0f} samples/s"
         )
         return False
 
     def close(self, state):
         """Print why training ended."""
-        why = "a callback" if state.n_epochs < self._max_epochs else "max_iter"
+        why = "a callback" if len(state.loss_curve) < self._max_epochs else "max_iter"
         if state.converged:
             measured = "error on held-out samples" if state.validation_curve else "training loss"
             why = f"the {measured} no longer improves"
-        say(f"[{self._name}] stopped after {state.n_epochs} epochs: {why}")
+        say(f"[{self._name}] stopped after {len(state.loss_curve)} epochs: {why}")
 
 
 def say(line):

@@ -347,7 +347,7 @@ def test_data_larger_than_the_device_go_there_by_batches(sparse, monkeypatch):
     expected = clone(model).fit(X)
     monkeypatch.setattr(loop, "free_memory", lambda x: 1000)
     if sparse:  # rows that only a parameter brings to a device
-        monkeypatch.setattr(unsupervised, "prototype_for", lambda estimator, X: theirs[:0])
+        monkeypatch.setattr(unsupervised, "place_for", lambda estimator, X: (theirs[:0], None))
         found = clone(model).fit(csr_matrix(X))
     else:
         with config_context(array_api_dispatch=True):

@@ -93,14 +93,10 @@ def test_gradient_is_between_the_phases(widths):
     )
 
     class Rows:
-        def __len__(self):
-            return len(x)
+        n_rows = len(x)
 
-        def rows(self, out):
-            out[:, : widths[0]], out[:, widths[0] :] = x, 0
-
-        def weights(self, out):
-            out[:] = 1 / len(x)
+        def rows(self, out, weights):
+            out[:, : widths[0]], out[:, widths[0] :], weights[:] = x, 0, 1 / len(x)
 
     grad, total = np.empty_like(dbm._state["params"]), 0
     for _ in range(10):

@@ -109,8 +109,8 @@ def _batch(seed=0):
 
 
 def _weights(batch):
-    weights = np.empty(len(batch))
-    batch.weights(out=weights)
+    weights = np.empty(N_SAMPLES)
+    batch.rows(np.empty((N_SAMPLES, N_INPUTS)), weights)
     return weights
 
 
@@ -188,9 +188,8 @@ def test_gradient_at_thresholds_is_the_straight_through_estimate():
     network = _network("jumprelu")
     flat, (X, batch) = _point(network), _batch()
     params = network.views(flat)
-    theta, weights = 1.2, np.empty(N_SAMPLES)
+    theta, weights = 1.2, _weights(batch)
     params.thresholds[:], bandwidth = np.log(theta), 0.2 * theta
-    batch.weights(out=weights)
     a = X @ params.encoder_weights[0].T + params.encoder_biases[0]
     kernel = (np.abs(a - theta) < bandwidth / 2) / bandwidth
     assert 3 < np.count_nonzero(kernel) < a.size / 2
@@ -284,8 +283,7 @@ def test_gradients_are_those_of_pytorch(activation, ends):
     torch = pytest.importorskip("torch")
     network = _network(activation)
     flat, (X, batch) = _point(network), _batch()
-    weights, grad = np.empty(N_SAMPLES), np.empty_like(flat)
-    batch.weights(out=weights)
+    weights, grad = _weights(batch), np.empty_like(flat)
     SparseObjective(network, ends, alpha=ALPHA, aux=0, dead_after=1)(flat, batch, grad, None)
     parts = [torch.tensor(part, requires_grad=True) for part in network.parts(flat)[:4]]
     D, W, b, c = parts

@@ -21,7 +21,7 @@ def _mixture(n_unlabeled, weights=None, **options):
 def test_each_labeled_row_once_and_the_others_evenly(n_unlabeled, shuffle):
     batches = _mixture(n_unlabeled, shuffle=shuffle)
     parts = [batch.indices for batch in batches.epoch(np.random.default_rng(0))]
-    assert len(batches) == 17 + n_unlabeled == sum(map(len, parts))
+    assert batches.n_rows == 17 + n_unlabeled == sum(map(len, parts))
     n_labeled = [LABELLED[part].sum() for part in parts]
     assert n_labeled == [5, 5, 5, 2]
     for part, count in zip(parts, n_labeled):
