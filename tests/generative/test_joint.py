@@ -222,7 +222,7 @@ def test_chains_that_have_not_mixed_are_told():
 def test_parameters_that_have_not_mixed_matter_only_if_reconstructions_have_not():
     data = load_iris().data[::5]
     base = AutoEncoder(40, loss="gaussian", max_iter=30, random_state=0)
-    options = {"n_draws": 200, "burn_in": 20, "prior_scale": 3.0, "random_state": 0}
+    options = {"n_draws": 300, "burn_in": 30, "prior_scale": 3.0, "random_state": 0}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = JointEnergy(base, **options).fit(data)
