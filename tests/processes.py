@@ -57,13 +57,44 @@ def kill_fit_when(path, model, *data):
     assert os.path.exists(path)
 
 
+SMALL = """
+from ._jit import kernel
+from .small_helper import scaled
+
+@kernel
+def scale(x):
+    for row in range(len(x)):
+        x[row] = scaled(x[row])
+"""
+SMALL_HELPER = """
+from ._jit import kernel
+
+@kernel
+def scaled(x):
+    return x * 3
+"""
+# Prints 1.5.
+RUN_SMALL = """
+import numpy as np
+from skae._kernels import small
+x = np.full(1, 0.5, np.float32)
+small.scale(x)
+print(x[0])
+"""
+
+
 def copy_kernels(folder):
-    """Write a package ``skae`` of kernels alone to ``folder``, without machine code."""
+    """Write a package ``skae`` of kernels alone to ``folder``, without machine code.
+
+    It has one more, for ``RUN_SMALL``, which is compiled in a moment and has a helper in another file.
+    """
     source, package = Path(skae.__file__).parent, folder / "skae"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(source / "_kernels", package / "_kernels", ignore=ignored)
     shutil.copy(source / "_version.py", package)
     (package / "__init__.py").touch()
+    (package / "_kernels" / "small.py").write_text(SMALL)
+    (package / "_kernels" / "small_helper.py").write_text(SMALL_HELPER)
 
 
 class Said(NamedTuple):
@@ -73,14 +104,16 @@ class Said(NamedTuple):
     stderr: str
 
 
-def run_kernels(code, folder, cache, environment=(), prepare=None):
-    """Run ``code`` in another process, with kernels of ``copy_kernels`` and their machine code in ``cache``.
+def run_anew(code, folder=None, cache=None, environment=(), prepare=None):
+    """Run ``code`` in a fork that imports the package anew: from ``folder``, where another one may be.
 
-    ``prepare`` is called in that process first.
+    Its machine code is in ``cache``, by default where that of this process is. ``prepare`` is called in the fork first.
     """
+    folder = Path(skae.__file__).parents[1] if folder is None else folder
+    cache = numba.config.CACHE_DIR if cache is None else cache
     pipe, its_end = multiprocessing.Pipe(duplex=False)
     arguments = textwrap.dedent(code), str(folder), str(cache), dict(environment), prepare, its_end
-    running = process(_run_kernels, *arguments)
+    running = process(_run_anew, *arguments)
     its_end.close()
     assert pipe.poll(100)
     said = Said(*pipe.recv())
@@ -88,19 +121,19 @@ def run_kernels(code, folder, cache, environment=(), prepare=None):
     return said
 
 
-def _run_kernels(code, folder, cache, environment, prepare, pipe):
+def _run_anew(code, folder, cache, environment, prepare, pipe):
     if prepare is not None:
         prepare()
     os.environ.update(environment, NUMBA_CACHE_DIR=cache)
     numba.config.reload_config()
-    # The kernels are imported anew, from the folder.
+    # The package is imported anew, from the folder.
     for name in [name for name in sys.modules if name.partition(".")[0] == "skae"]:
         del sys.modules[name]
     sys.path.insert(0, folder)
     out, errors = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(errors):
         try:
-            exec(code, {})
+            exec(code, {"__name__": "__main__"})
         except Exception:
             traceback.print_exc()
     pipe.send((out.getvalue(), errors.getvalue()))

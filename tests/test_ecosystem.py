@@ -2,9 +2,7 @@
 
 import os
 import pickle
-import subprocess
 import sys
-import textwrap
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,9 +12,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 import small_models
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config, wrap_non_picklable_objects
 from numba.core.registry import CPUDispatcher
-from processes import copy_kernels, facts_of_an_import, run_kernels
+from processes import RUN_SMALL, copy_kernels, facts_of_an_import, run_anew
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -404,18 +402,19 @@ def test_other_columns_than_in_fit(estimator):
 # test_fuzz.py::test_stopped_at_random_times; torn and foreign files: training/test_checkpoint.py.
 
 
-def _fitted_weights():
-    """Return weights, and the most threads of a library of this process."""
-    n_threads = max(each["num_threads"] for each in threadpool_info())
-    return AutoEncoder(3, **SHORT).fit(X).components_, n_threads
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_fits_inside_joblib(backend):
-    expected, _ = _fitted_weights()
+    # Sent as it is written, so that other processes import no tests.
+    @wrap_non_picklable_objects
+    def fitted_weights():
+        """Return weights, and the most threads of a library of this process."""
+        n_threads = max(each["num_threads"] for each in threadpool_info())
+        return AutoEncoder(3, **SHORT).fit(X).components_, n_threads
+
+    expected, _ = fitted_weights()
     with parallel_config(backend, n_jobs=2):
-        for found, n_threads in Parallel()(delayed(_fitted_weights)() for _ in range(4)):
+        for found, n_threads in Parallel()(delayed(fitted_weights)() for _ in range(4)):
             np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
             assert backend != "loky" or n_threads <= max(cpu_count() // 2, 1)
 
@@ -424,6 +423,8 @@ FORK = """
     import os
     import numpy as np
     from skae import ContractiveAE
+    from threadpoolctl import threadpool_limits
+    threadpool_limits(2)
     X = np.random.default_rng(0).random((3000, 50))
     model = ContractiveAE(40, max_iter=1, random_state=0).fit(X)
     child = os.fork()
@@ -434,16 +435,10 @@ FORK = """
 """
 
 
-def _run(code, folder=None, **environment):
-    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)]
-    options = {"env": {**os.environ, **environment}, "cwd": folder, "timeout": 100}
-    return subprocess.run(command, capture_output=True, text=True, **options)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_fits_after_a_fork():
-    result = _run(FORK, OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="2")
+    result = run_anew(FORK)
     assert result.stdout.strip() == "0", result.stderr
 
 
@@ -481,21 +476,13 @@ def test_threads_of_blas_and_jobs_change_rounding_only():
 # Machine code that cannot be kept, or is damaged: test_install.py::test_no_folder_can_be_written,
 # test_a_damaged_cache_is_replaced, test_a_changed_helper_is_compiled_anew.
 
-COLD = """
-    import numpy as np
-    from skae._kernels import activations
-    a = np.full((1, 1), 0.5, np.float32)
-    activations.sigmoid(a, np.zeros(1, np.float32), 0, 1)
-    print(round(float(a[0, 0]), 4))
-"""
-
 
 @pytest.mark.slow
 def test_many_processes_compile_at_once(tmp_path):
     copy_kernels(tmp_path)
     with ThreadPoolExecutor(4) as pool:
-        runs = list(pool.map(lambda _: run_kernels(COLD, tmp_path, tmp_path / "cache"), range(4)))
-    assert [each.stdout.strip() for each in runs] == ["0.6225"] * 4, runs
+        runs = list(pool.map(lambda _: run_anew(RUN_SMALL, tmp_path, tmp_path / "cache"), range(4)))
+    assert [each.stdout.strip() for each in runs] == ["1.5"] * 4, runs
 
 
 CALLS = """
@@ -512,15 +499,15 @@ CALLS = """
 @pytest.mark.slow
 def test_the_process_that_compiles_has_the_bits_of_those_that_load(tmp_path):
     copy_kernels(tmp_path)
-    first, second = (run_kernels(CALLS, tmp_path, tmp_path / "cache").stdout for _ in range(2))
+    first, second = (run_anew(CALLS, tmp_path, tmp_path / "cache").stdout for _ in range(2))
     assert first == second != ""
 
 
 @pytest.mark.slow
 def test_machine_code_is_not_kept_where_that_is_switched_off(tmp_path):
     copy_kernels(tmp_path)
-    result = run_kernels(COLD, tmp_path, tmp_path / "cache", {"SKAE_NUMBA_CACHE": "0"})
-    assert result.stdout.strip() == "0.6225", result.stderr
+    result = run_anew(RUN_SMALL, tmp_path, tmp_path / "cache", {"SKAE_NUMBA_CACHE": "0"})
+    assert result.stdout.strip() == "1.5", result.stderr
     assert not list(tmp_path.rglob("*.nb?"))
 
 

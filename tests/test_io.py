@@ -5,7 +5,6 @@ import inspect
 import json
 import pickle
 import pydoc
-import subprocess
 import sys
 import tracemalloc
 import warnings
@@ -16,6 +15,7 @@ import joblib
 import numpy as np
 import pytest
 import small_models
+from processes import run_anew
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
@@ -138,12 +138,12 @@ def test_pickles_and_joblib_files_are_the_same_when_they_are_read(model, tmp_pat
 def test_a_pickle_is_read_in_another_process(tmp_path):
     model = AutoEncoder(3, **SHORT).fit(X)
     joblib.dump((model, X), tmp_path / "both")
-    code = (
-        f"import joblib; model, X = joblib.load({str(tmp_path / 'both')!r}); print(model.score(X))"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=90
-    )
+    code = f"""
+        import joblib
+        model, X = joblib.load({str(tmp_path / "both")!r})
+        print(model.score(X))
+    """
+    result = run_anew(code)
     assert float(result.stdout) == pytest.approx(model.score(X)), result.stderr
 
 

@@ -264,7 +264,7 @@ def test_coders_that_see_little_but_means_are_told(Model):
 @pytest.mark.slow
 def test_default_denoising_layers_have_codes_that_vary():
     X = load_breast_cancer().data
-    stack = StackedAE([("low", DenoisingAE()), ("high", DenoisingAE())], random_state=0)
+    stack = StackedAE([("low", DenoisingAE(200)), ("high", DenoisingAE(200))], random_state=0)
     _silent(stack, X)
     assert np.mean(stack.transform(X).std(axis=0) > 0.05) > 0.9
 

@@ -163,11 +163,11 @@ def test_columns_in_another_order_are_no_components(columns):
 @pytest.mark.slow
 def test_codes_of_principal_components_know_the_neighbors_of_pixels():
     X, y = load_digits(return_X_y=True)
-    rows = {"pixels": X, "components": PCA().fit(X[:900]).transform(X)[:, :60]}
+    rows = {"pixels": X, "components": PCA().fit(X[:500]).transform(X)[:, :60]}
     accuracy = {}
     for name, x in rows.items():
         neighbors = make_pipeline(ContractiveAE(random_state=0), KNeighborsClassifier())
-        accuracy[name] = neighbors.fit(x[:900], y[:900]).score(x[900:], y[900:])
+        accuracy[name] = neighbors.fit(x[:500], y[:500]).score(x[500:], y[500:])
     assert accuracy["components"] > accuracy["pixels"] - 0.01
 
 

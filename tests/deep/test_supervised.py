@@ -203,8 +203,8 @@ def test_functions_of_two_columns_that_bend_often_are_learned():
     rng = np.random.default_rng(0)
     X = rng.uniform(size=(1500, 2))
     y = np.sin(10 * X[:, 0]) * np.cos(14 * X[:, 1]) + 0.1 * rng.standard_normal(1500)
-    model = StackedAERegressor(random_state=0).fit(X[:1000], y[:1000])
-    neighbors = KNeighborsRegressor().fit(X[:1000], y[:1000])
+    model = StackedAERegressor(random_state=0).fit(X[:600], y[:600])
+    neighbors = KNeighborsRegressor().fit(X[:600], y[:600])
     assert model.score(X[1000:], y[1000:]) > neighbors.score(X[1000:], y[1000:]) - 0.05
 
 
@@ -213,7 +213,7 @@ def test_functions_that_bend_often_are_learned():
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, (1500, 1))
     y = np.sin(4 * X[:, 0]) + 0.2 * rng.standard_normal(1500)
-    assert StackedAERegressor(random_state=0).fit(X[:700], y[:700]).score(X[700:], y[700:]) > 0.85
+    assert StackedAERegressor(random_state=0).fit(X[:400], y[:400]).score(X[400:], y[400:]) > 0.85
 
 
 def test_weights_with_a_sum_of_1_are_no_single_row():

@@ -320,21 +320,22 @@ def test_workers_that_are_gone_are_an_error():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")
-def test_a_worker_that_is_killed_changes_nothing():
-    model = DenoisingAE(10, max_iter=15, tol=0, random_state=0)
+def test_a_worker_that_is_killed_changes_nothing(monkeypatch):
+    model = DenoisingAE(10, max_iter=4, verbose=1, random_state=0)
     options = {"n_parts": 3, "timeout": 60}
+    alive = []
+
+    def kill(verbose, state):
+        if state.n_epochs == 2 and alive:
+            os.kill(alive.pop(), signal.SIGKILL)
+
+    monkeypatch.setattr("skae.training.verbose.Verbose.epoch_end", kill)
     forks()  # of what Dask's own list has not
     with _cluster(2, processes=True) as cluster, distributed.Client(cluster) as client:
         expected = Distributed(model, client=client, **options).fit(X).estimator_
-
-        def kill():
-            time.sleep(0.3)
-            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
-
-        killer = threading.Thread(target=kill)
-        killer.start()
+        alive.append(next(iter(client.run(os.getpid).values())))
         found = Distributed(model, client=client, **options).fit(X).estimator_
-        killer.join()
+    assert not alive
     np.testing.assert_array_equal(_parameters(found), _parameters(expected))
 
 

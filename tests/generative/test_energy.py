@@ -88,12 +88,19 @@ def test_code_and_its_slopes():
     np.testing.assert_allclose(tangent_basis(model, X, 2).singular_values, expected, rtol=1e-5)
 
 
+@cache
+def _fitted(mixture, noise, dtype):
+    # Few rows between the modes tell how much each of them weighs: the same rows in any order of the tests.
+    X = mixture.draw(20_000, np.random.default_rng(0)).astype(dtype)
+    return X, EnergyAE({LINE: 10, PLANE: 20}[mixture], noise=noise, **OPTIONS).fit(X)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mixture", [LINE, PLANE])
 def test_density_of_a_mixture(mixture):
     """The log density is right to 0.15 nats (root mean square) where data are, and the score to 10%."""
     noise = 0.5
-    model = EnergyAE(20, noise=noise, **OPTIONS).fit(mixture.draw(20_000))
+    _, model = _fitted(mixture, noise, np.float64)
     X = mixture.draw(2000)
     X += noise * rng.standard_normal(X.shape)
     differences = model.score_samples(X) - mixture.log_density(X, noise)
@@ -104,24 +111,19 @@ def test_density_of_a_mixture(mixture):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:L-BFGS stopped")
 @pytest.mark.parametrize("mixture", [LINE, PLANE])
 def test_score_of_a_denoising_autoencoder(mixture):
     """r(x) - x of a free decoder is noise^2 times the score, to 10% where data with noise are."""
     noise = 0.5
     options = {"corruption": "gaussian", "corruption_level": noise, "loss": "gaussian"}
-    model = DenoisingAE(40, tied_weights=False, **options, **OPTIONS).fit(mixture.draw(10_000))
+    options = {**OPTIONS, **options, "max_iter": 200}
+    model = DenoisingAE(40, tied_weights=False, **options).fit(mixture.draw(10_000))
     X = mixture.draw(2000)
     X += noise * rng.standard_normal(X.shape)
     score = mixture.score(X, noise)
     error = model.score_field(X) / noise**2 - score
     assert np.linalg.norm(error) < 0.1 * np.linalg.norm(score)
-
-
-@cache
-def _fitted_to_the_line(dtype, noise):
-    # Few rows between the modes tell how much each of them weighs: the same rows in any order of the tests.
-    X = LINE.draw(20_000, np.random.default_rng(0)).astype(dtype)
-    return X, EnergyAE(10, noise=noise, **OPTIONS).fit(X)
 
 
 @pytest.mark.slow
@@ -130,7 +132,7 @@ def _fitted_to_the_line(dtype, noise):
 )
 def test_samples_have_the_moments(method, dtype):
     noise = 0.5
-    X, model = _fitted_to_the_line(dtype, noise)
+    X, model = _fitted(LINE, noise, dtype)
     step = {"hmc": None, "langevin": 0.02}[method]
     samples = model.sample(
         method=method, start=X[:2000], n_steps=50, step_size=step, random_state=0

@@ -41,11 +41,10 @@ def test_an_optimal_linear_denoiser_knows_the_covariance_of_normal_data(tied, dt
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(("tied", "dtype"), [(True, np.float32), (False, np.float64)])
 def test_chains_of_local_moments_have_the_distribution_of_normal_data(tied, dtype):
     model = _optimal_denoiser(tied, dtype)
-    samples = sample_local_moments(model, np.zeros((3000, 3)), 60, burn_in=30, thin=15)
+    samples = sample_local_moments(model, np.zeros((3000, 3)), 40, burn_in=20, thin=10)
     assert samples.shape == (2, 3000, 3) and samples.dtype == dtype
     samples = samples.reshape(-1, 3).astype(float)
     np.testing.assert_allclose(samples.mean(axis=0), MEAN, atol=0.06)
@@ -83,7 +82,7 @@ def test_a_denoiser_of_a_circle_has_the_moments_of_its_points():
     widths = {"n_components": 20, "hidden_layer_sizes": (20,), "tied_weights": False}
     options = {"activation": "tanh", "solver": "lbfgs", "max_iter": 120, "tol": 1e-9, **GAUSSIAN}
     model = DenoisingAE(**widths, **options, **noise).fit(_circle(6000, rng))
-    points, centers = _circle(100_000, rng), 1.1 * _circle(20, rng)
+    points, centers = _circle(50_000, rng), 1.1 * _circle(10, rng)
     mean, covariance = local_moments(model, centers)
     reach = np.linalg.norm(mean - centers, axis=1).mean()
     # Exactly: r = E[x | x~] and sigma^2 J = Cov[x | x~], where C0^-1 + sigma^-2 I is the inverse of sigma^2 J.

@@ -29,8 +29,10 @@ SHIFT = np.array([1.0, 0.0, -0.5])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("output_noise", [None, 0.4, [0.1, 0.2, 0.5]])
+@pytest.mark.parametrize(
+    ("output_noise", "dtype"),
+    [(None, np.float32), (0.4, np.float64), ([0.1, 0.2, 0.5], np.float32)],
+)
 def test_chains_of_a_linear_denoiser_are_autoregressive(output_noise, dtype):
     model = _linear_model(MATRIX, SHIFT, dtype, corruption="gaussian", corruption_level=0.5)
     options = {"output_noise": output_noise, "burn_in": 30, "thin": 5, "random_state": 0}

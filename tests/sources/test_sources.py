@@ -154,7 +154,7 @@ def test_gathered_rows_go_to_other_processes():
     rows = gather(Batches())
     model = LocalPCA(9).fit(Batches())
     expected = tangent_basis(LocalPCA(9).fit(X), X[:5], 3)[0]
-    there = joblib.Parallel(2, max_nbytes=100)(
+    there = joblib.Parallel(2, backend="multiprocessing", timeout=60, max_nbytes=100)(
         joblib.delayed(tangent_basis)(model, each, 3) for each in (rows[:5], X[:5])
     )
     for basis, _ in there:  # other processes may round in another way
@@ -475,7 +475,7 @@ def test_the_temporary_file_goes_with_the_rows(tmp_path):
     with open("/proc/self/maps") as maps:
         assert str(tmp_path) in maps.read()
     del rows
-    gc.collect()
+    gc.collect(1)
     with open("/proc/self/maps") as maps:
         assert str(tmp_path) not in maps.read()
 

@@ -154,7 +154,7 @@ def _r2(codes, prediction):
 @pytest.mark.slow
 @pytest.mark.parametrize("encoder, margin", [("soft_threshold", 0.1), ("lista", 0.2)])
 def test_the_encoder_predicts_better_than_a_soft_threshold(encoder, margin):
-    model = PSD(64, alpha=0.1, encoder=encoder, max_iter=40, random_state=0).fit(X[:1200])
+    model = PSD(32, alpha=0.1, encoder=encoder, max_iter=25, random_state=0).fit(X[:1200])
     prediction = model.transform(X[1200:])
     exact = SparseCoder(dictionary=model.components_, alpha=0.1)
     codes = exact.fit(X).transform(X[1200:])
@@ -170,8 +170,8 @@ def test_the_encoder_predicts_better_than_a_soft_threshold(encoder, margin):
 @pytest.mark.parametrize("encoder", ["soft_threshold", "lista"])
 def test_predicted_codes_classify_as_exact_ones_do(encoder):
     y = load_digits().target
-    options = {"encoder": encoder, "learning_rate_init": 1e-2, "max_iter": 60}
-    model = PSD(100, alpha=0.1, **options, random_state=0).fit(X[:1200])
+    options = {"encoder": encoder, "learning_rate_init": 1e-2, "max_iter": 20}
+    model = PSD(64, alpha=0.1, **options, random_state=0).fit(X[:1000])
     scores = []
     for algorithm in ("encoder", "lasso"):
         codes = model.set_params(transform_algorithm=algorithm).transform(X)
@@ -190,10 +190,10 @@ def _edge_angles(atoms, side):
 @pytest.mark.slow
 def test_neighbors_on_the_torus_have_like_orientations():
     photographs = [image.mean(axis=2) / 255 for image in load_sample_images().images]
-    patches = sample_patches(photographs, (8, 8), 8000, random_state=0)
+    patches = sample_patches(photographs, (8, 8), 6000, random_state=0)
     white = ZCA(epsilon=0.1).fit_transform(patches).astype(np.float32)
     white /= white.std()
-    options = {"max_inference_iter": 30, "learning_rate_init": 1e-2, "max_iter": 25}
+    options = {"max_inference_iter": 30, "learning_rate_init": 0.06, "max_iter": 14}
     options |= {"encoder": "tanh", "gap_tol": 1e-2}
     psd = PSD(144, topology=(12, 12), alpha=1.0, **options, random_state=0).fit(white)
     angles = _edge_angles(psd.components_, 8).reshape(12, 12)
