@@ -46,7 +46,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--fuzz",
         type=int,
-        default=100,
+        default=60,
         metavar="N",
         help="random parameters of each estimator and function, and 5 N damaged files (default: %(default)s)",
     )

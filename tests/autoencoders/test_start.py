@@ -336,7 +336,7 @@ def test_deep_models_and_stacks_begin_at_the_means_too():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("unit", [1e-3, 1e3])
 def test_steps_are_shorter_with_many_columns(unit):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 8)) @ rng.standard_normal((8, 1500))

@@ -1,8 +1,10 @@
 """Images in another order, transposed, with other channels or from other sources have the features that follow."""
 
+from itertools import product
+
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from skae.images import ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
 from skae.sources import apply
@@ -116,6 +118,7 @@ def _sources(images, folder):
 
 
 _PATCHES = {"dictionary": "patches", "patch_size": 3}
+_FEATURES = ConvolutionalFeatures(4, contrast=None, whitening=None, encoder="linear", **_PATCHES)
 _STACK = [
     ("a", ConvolutionalFeatures(3, pool_size=2, **_PATCHES)),
     ("b", ConvolutionalFeatures(2, dictionary="patches", patch_size=2, pool_grid=1)),
@@ -124,15 +127,14 @@ _STACK = [
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*feature names")
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.uint8, bool])
 @pytest.mark.parametrize(
-    "model",
+    ("model", "dtype"),
     [
-        ConvolutionalFeatures(4, contrast=None, whitening=None, encoder="linear", **_PATCHES),
-        ConvolutionalStack(_STACK),
-        ConvolutionalPSD(3, patch_size=3, alpha=0.01, max_iter=1),
+        *product([_FEATURES], [np.float32, np.float64, np.int16, np.uint8, bool]),
+        *product([ConvolutionalStack(_STACK)], [np.float32, np.uint8]),
+        *product([ConvolutionalPSD(3, patch_size=3, alpha=0.01, max_iter=1)], [np.float64, bool]),
     ],
-    ids=lambda model: type(model).__name__,
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseEstimator) else value.__name__,
 )
 def test_images_from_elsewhere_are_those_in_memory(model, dtype, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (9, 8, 7, 2))
