@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.utils import column_or_1d
 
+from .._arrays.powers import power_of_two
 from .._estimators.subestimators import plain_codes
 from .._typing import AnyArray, ArrayLike, Axes, Figure, MatrixLike, Self
 from ._grid import codes_of, new_axes
@@ -168,9 +169,11 @@ def _in_the_plane(codes, components):
             "whose codes have two columns or more."
         )
     axes = ("first", "second")
+    # Squares of huge codes would overflow.
+    unit = float(power_of_two(np.max(np.abs(codes), initial=1, where=np.isfinite(codes))))
     with np.errstate(invalid="ignore"):  # shares of no variance, if all codes are the same
-        pca = PCA(2).fit(codes)
-    points = plain_codes(pca, codes)
+        pca = PCA(2).fit(codes / unit)
+    points = unit * plain_codes(pca, codes / unit)
     return points, tuple(f"{each} principal component" for each in axes)
 
 

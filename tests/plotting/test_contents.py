@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import FunctionTransformer
 
 from skae import PSD, AutoEncoder, SparseAutoEncoder
 from skae.generative import sample_chain, sample_walkback
@@ -68,6 +69,16 @@ def test_codes_of_two_numbers():
     np.testing.assert_array_equal(points.get_array(), Y)
     assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == list("0123456789")
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("code 1", "code 2")
+
+
+def test_codes_whose_squares_overflow():
+    codes = np.random.default_rng(0).standard_normal((20, 4))
+    usual, huge = (
+        CodeDisplay.from_estimator(FunctionTransformer(), unit * codes).points
+        for unit in (1, 2.0**600)
+    )
+    np.testing.assert_allclose(usual, PCA(2).fit_transform(codes))
+    np.testing.assert_array_equal(huge, 2.0**600 * usual)
 
 
 def test_wider_codes(model):
