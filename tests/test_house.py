@@ -307,7 +307,7 @@ def _calls(function):
 @pytest.mark.filterwarnings("ignore")  # one epoch learns little
 @pytest.mark.parametrize(
     ("Model", "n_calls", "n_files"),
-    [(skae.ContractiveAE, 253, 25), (skae.ManifoldTangentClassifier, 679, 40)],
+    [(skae.ContractiveAE, 258, 25), (skae.ManifoldTangentClassifier, 684, 40)],
 )
 def test_a_fit_goes_through_few_functions(Model, n_calls, n_files):
     options = {"max_iter": 1, "batch_size": 64, "random_state": 0}

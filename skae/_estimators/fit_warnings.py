@@ -60,6 +60,21 @@ def are_equal(rows):
     return len(rows) > 1 and bool((rows == rows[0]).all())
 
 
+def few_directions_of(inputs, units):
+    """Return how many directions have nearly all variance of the real columns, and their share; None if not a few do.
+
+    Parameters
+    ----------
+    inputs : array of shape (n_samples, n_inputs)
+        Scaled columns, and perhaps others after them.
+    units : Units
+        Which of the columns are real.
+    """
+    n_looked_at = min(_ROWS, max(ROWS_FOR_DIRECTIONS, _CELLS // inputs.shape[1]))
+    real = units.gaussian_inputs
+    return few_directions(some_rows(inputs, n_looked_at)[:, : len(real)][:, real])
+
+
 def warn_of_few_directions(inputs, units, name, n_rows=None):
     """Return whether a few directions have nearly all variance of the real columns, and warn then.
 
@@ -74,10 +89,7 @@ def warn_of_few_directions(inputs, units, name, n_rows=None):
     n_rows : int, default=None
         Number of training rows, if ``inputs`` has only some of them.
     """
-    n_looked_at = min(_ROWS, max(ROWS_FOR_DIRECTIONS, _CELLS // inputs.shape[1]))
-    real = units.gaussian_inputs
-    z = some_rows(inputs, n_looked_at)[:, : len(real)][:, real]
-    found = few_directions(z)
+    found = few_directions_of(inputs, units)
     if found is None:
         return False
     if units.one_dwarfs_others:
@@ -86,7 +98,7 @@ def warn_of_few_directions(inputs, units, name, n_rows=None):
     directions = "One principal component has" if k == 1 else f"{k} principal components have"
     # Components that a few rows do not determine are noise, which whitening would amplify.
     most = max(k + 1, (n_rows or inputs.shape[0]) // _ROWS_PER_COMPONENT)
-    n_components = f"{most}, " if most < z.shape[1] else ""
+    n_components = f"{most}, " if most < units.gaussian_inputs.sum() else ""
     warn(
         f"{directions} {share:.0%} of the variance of the scaled real columns: {name} learns little of the rest, the small "
         f"differences between columns. If they matter, put make_pipeline(StandardScaler(), PCA({n_components}whiten=True)) before "

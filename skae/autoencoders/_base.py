@@ -14,7 +14,7 @@ from .._arrays.namespace import dense, in_numpy
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.devices import DEVICE_CONSTRAINTS, as_given
-from .._estimators.fit_warnings import warn_of_few_directions
+from .._estimators.fit_warnings import few_directions_of, warn_of_few_directions
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
 from .._estimators.layer import NetworkLayer
@@ -249,7 +249,9 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         if bias_init == "auto" and self.standardize is not False:
             bias_init = self._automatic_bias_init
         if bias_init == "off" and self.activation == "sigmoid" and network.is_shallow:
-            off_at = units.means, units.deviations
+            # Units that are off hardly learn small differences between columns that nearly depend on each other.
+            if self.bias_init == "off" or few_directions_of(rows, units) is None:
+                off_at = units.means, units.deviations
         options = {"output_bias": units.base_logits, "off_at": off_at}
         return self._initial_state(network, rows.dtype, **options)
 

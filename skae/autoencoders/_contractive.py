@@ -101,8 +101,8 @@ class ContractiveAE(BaseAutoEncoder):
         pre-activations have a mean of -2 standard deviations, in proportion less with fewer units than columns. With
         ``'zeros'``, as in the papers, codes are odd functions around the mean row at first, and linear classifiers of
         them hardly follow curved boundaries. ``'auto'`` is ``'off'`` in DenoisingAE, and in
-        ContractiveAE with ``contracted="code"``, unless ``standardize`` is False; else it is ``'zeros'``, with which
-        residuals find anomalies better.
+        ContractiveAE with ``contracted="code"``, unless ``standardize`` is False or ``fit`` warns that a few directions
+        have nearly all variance; else it is ``'zeros'``, with which residuals find anomalies better.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skae import RBM, AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
+from skae import RBM, AutoEncoder, ContractiveAE, DenoisingAE, StackedAE, StackedAERegressor
 from skae._estimators.units import SigmoidCode
 from skae.nn.activations import ACTIVATIONS
 from skae.nn.network import Network, expected_squared_jacobian
@@ -144,6 +144,21 @@ def test_contraction_weighs_what_it_says_at_the_start():
 
 
 SKEWED = np.random.default_rng(2).gamma(1.0, np.arange(1, 21), (5000, 20))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:. principal components have")
+def test_units_learn_small_peaks_on_smooth_curves():
+    """Of which a few directions have nearly all variance: units that are off would learn no others."""
+    rng, points = np.random.default_rng(0), np.linspace(0, 1, 100)
+    curves = np.exp(-0.5 * ((points - np.linspace(0, 1, 8)[:, np.newaxis]) / 0.15) ** 2)
+    heights = rng.random(400)
+    X = rng.standard_normal((400, 8)) @ curves + 0.03 * rng.standard_normal((400, 100))
+    X += 0.5 * heights[:, np.newaxis] * np.exp(-0.5 * ((points - 0.5) / 0.02) ** 2)
+    for Model in (ContractiveAE, DenoisingAE):
+        assert (Model(30, **STILL).fit(X).model_.params.encoder_biases[0] == 0).all()
+    model = StackedAERegressor([100, 50], random_state=0).fit(X[:250], heights[:250])
+    assert model.score(X[250:], heights[250:]) > 0.9
 
 
 @pytest.mark.parametrize("model", [ContractiveAE(), DenoisingAE(), AutoEncoder(bias_init="off")])
