@@ -118,7 +118,9 @@ def test_score_of_a_denoising_autoencoder(mixture):
     noise = 0.5
     options = {"corruption": "gaussian", "corruption_level": noise, "loss": "gaussian"}
     options = {**OPTIONS, **options, "max_iter": 200}
-    model = DenoisingAE(40, tied_weights=False, **options).fit(mixture.draw(10_000))
+    model = DenoisingAE(40, tied_weights=False, **options).fit(
+        mixture.draw(10_000, np.random.default_rng(0))
+    )
     X = mixture.draw(2000)
     X += noise * rng.standard_normal(X.shape)
     score = mixture.score(X, noise)

@@ -44,7 +44,8 @@ def test_an_optimal_linear_denoiser_knows_the_covariance_of_normal_data(tied, dt
 @pytest.mark.parametrize(("tied", "dtype"), [(True, np.float32), (False, np.float64)])
 def test_chains_of_local_moments_have_the_distribution_of_normal_data(tied, dtype):
     model = _optimal_denoiser(tied, dtype)
-    samples = sample_local_moments(model, np.zeros((3000, 3)), 40, burn_in=20, thin=10)
+    options = {"burn_in": 30, "thin": 15, "random_state": 0}
+    samples = sample_local_moments(model, np.zeros((3000, 3)), 60, **options)
     assert samples.shape == (2, 3000, 3) and samples.dtype == dtype
     samples = samples.reshape(-1, 3).astype(float)
     np.testing.assert_allclose(samples.mean(axis=0), MEAN, atol=0.06)
