@@ -386,8 +386,8 @@ def _flat(result):
     """Return the arrays of a result, which may be a tuple or dict of such, a generator or a display."""
     if hasattr(result, "figure_"):
         # Samples that a sparse feature has not are NaN in its rows.
-        result = [each for name, each in vars(result).items() if name != "rows"]
-        result = [each for each in result if isinstance(each, np.ndarray)]
+        drawn = {name: each for name, each in vars(result).items() if name != "rows"}
+        result = [each for each in drawn.values() if isinstance(each, np.ndarray)]
     if isinstance(result, dict):
         result = result.values()
     if (

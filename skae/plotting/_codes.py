@@ -171,9 +171,10 @@ def _in_the_plane(codes, components):
     axes = ("first", "second")
     # Squares of huge codes would overflow.
     unit = float(power_of_two(np.max(np.abs(codes), initial=1, where=np.isfinite(codes))))
+    scaled = codes / unit
     with np.errstate(invalid="ignore"):  # shares of no variance, if all codes are the same
-        pca = PCA(2).fit(codes / unit)
-    points = unit * plain_codes(pca, codes / unit)
+        pca = PCA(2).fit(scaled)
+    points = unit * plain_codes(pca, scaled)
     return points, tuple(f"{each} principal component" for each in axes)
 
 

@@ -227,7 +227,7 @@ def test_an_interrupt_at_any_line_leaves_a_whole_model(again):
             assert model.transform(wide).shape == (len(X), 2)
         else:
             assert vars(model) == before
-    assert 50 < number < 1999
+    assert 80 < number < 1999
 
 
 class _Counting:
