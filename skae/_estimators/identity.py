@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._version import __version__
+from ..nn.scaling import ScaledRows, unscaled
 from .devices import averages
 from .parameters import kind_of_seed
 from .subestimators import is_prefit, unfrozen
@@ -33,11 +34,26 @@ def identity(estimator, problem, fixed=()):
     fixed : sequence of str
         Parameters in ``_FREE`` that must not change in this training.
     """
-    data = problem.X, problem.sample_weight, problem.targets, problem.rows
-    data = joblib.hash([_in_c_order(each) for each in data])
-    known = {"skae": __version__, "class": _name(type(estimator)), "X": data, **_given(estimator)}
+    known = {"version of skae": __version__, "class": _name(type(estimator)), **_given(estimator)}
     objective = {name: content(value) for name, value in problem.objective.identity.items()}
-    return {**known, **described(estimator, fixed), **averages(), **objective}
+    return {
+        **known,
+        **described(estimator, fixed),
+        **averages(),
+        **objective,
+        **_described_data(problem),
+    }
+
+
+def _described_data(problem):
+    """Return hashes of the data of ``problem``, after all that determines how they are scaled."""
+    data = {
+        "y": [problem.targets],
+        "sample_weight": [problem.sample_weight],
+        "X": [unscaled(problem.X), problem.rows],
+        "scale of X": [problem.X.scaling if isinstance(problem.X, ScaledRows) else None],
+    }
+    return {name: joblib.hash(list(map(_in_c_order, parts))) for name, parts in data.items()}
 
 
 def described(estimator, fixed=()):

@@ -89,7 +89,7 @@ def test_a_foreign_or_torn_checkpoint_is_refused(tmp_path):
     path = tmp_path / "state.npz"
     AutoEncoder(**SMALL, max_iter=1, checkpoint=path).fit(X)
     with pytest.raises(ValueError, match="X differs"):
-        AutoEncoder(**SMALL, checkpoint=path, resume=True).fit(X[1:])
+        AutoEncoder(**SMALL, max_iter=1, checkpoint=path, resume=True).fit(X[1:])
     with pytest.raises(ValueError, match="batch_size differs"):
         AutoEncoder(16, random_state=0, checkpoint=path, resume=True).fit(X)
     content = path.read_bytes()

@@ -23,6 +23,7 @@ from skae import (
     DenoisingAE,
     ManifoldTangentClassifier,
     StackedAE,
+    StackedAEClassifier,
 )
 from skae._estimators.identity import content
 from skae.training import Adam
@@ -265,6 +266,28 @@ def test_equal_content_is_resumed(tmp_path):
     DenoisingAE(5, corruption=Shift(0.1), **FAST, **options).fit(X)
     rest = DenoisingAE(5, corruption=Shift(0.1), **{**FAST, "max_iter": 4}, **options, resume=True)
     np.testing.assert_array_equal(rest.fit(X).components_, whole.components_)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "data"),
+    [
+        ("n_components", {"n_components": 9}, {}),  # to which X is scaled
+        ("standardize", {"standardize": False}, {}),
+        ("sample_weight", {}, {"sample_weight": np.arange(120) + 1.0}),
+        ("X", {}, {"X": X + 1}),
+    ],
+)
+def test_an_error_names_the_cause_and_not_what_follows_from_it(name, params, data, tmp_path):
+    model = ContractiveAE(5, checkpoint=tmp_path / "state.npz", resume=True, **FAST).fit(X)
+    with pytest.raises(ValueError, match=f"belongs to another training: {name} differs"):
+        model.set_params(**params).fit(**{"X": X, **data})
+
+
+def test_labels_are_named(tmp_path):
+    model = StackedAEClassifier([5], checkpoint=tmp_path / "state.npz", resume=True, **FAST)
+    model.fit(X, y)
+    with pytest.raises(ValueError, match="belongs to another training: y differs"):
+        model.fit(X, y[::-1])
 
 
 def test_fitted_parts_are_compared_by_their_weights(tmp_path):
