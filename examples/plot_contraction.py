@@ -13,20 +13,20 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 from skae import AutoEncoder, ContractiveAE
 from skae.plotting import FilterDisplay, ReconstructionDisplay, SpectrumDisplay
 
 X, y = load_digits(return_X_y=True)
-X = MinMaxScaler().fit_transform(X)
+X /= 16
 
 # %%
 # Both are trained in the same way.
 options = {"loss": "bernoulli", "batch_size": 64, "learning_rate_init": 3e-3, "max_iter": 150}
 models = {
     "auto-encoder": AutoEncoder(100, **options, random_state=0),
-    "contractive": ContractiveAE(100, **options, contraction=0.3, random_state=0),
+    "contractive": ContractiveAE(100, **options, contraction=1.0, random_state=0),
 }
 print("model         reconstruction  ||dh/dx||  saturated  linear classifier on the code")
 for name, model in models.items():

@@ -4,7 +4,8 @@ Denoising a photograph with a learned dictionary
 
 Every 8 x 8 patch of a noisy image is replaced by its sparse approximation from 256 atoms, which are learned on the
 noisy patches themselves. Prints the peak signal-to-noise ratio, that of scikit-learn's dictionary learning with
-orthogonal matching pursuit, and the CPU seconds of both.
+orthogonal matching pursuit, and the CPU seconds of both; in the first run on a machine, those of skae include
+compilation.
 """
 
 # %%
