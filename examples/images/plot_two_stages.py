@@ -96,8 +96,12 @@ left.set(xscale="log", xlabel="labels", ylabel="right on held-out digits (%)")
 left.set_xticks(N_LABELS, N_LABELS)
 left.minorticks_off()
 left.legend()
-stages, pixels = (scores[name][:, 2].mean() for name in ("two stages", "pixels, SVC"))
-left.set_title(f"Digits anywhere, 300 labels: two stages {stages:.0f}%, pixels {pixels:.0f}%")
+one, two, pixels = (
+    scores[name][:, 2].mean() for name in ("one stage", "two stages", "pixels, SVC")
+)
+left.set_title(
+    f"Digits anywhere, 300 labels: one stage {one:.0f}%, two {two:.0f}%, pixels {pixels:.0f}%"
+)
 FeatureMapDisplay.from_estimator(unpooled, pictures[test[0]], n_maps=6, ax=right)
 right.set_title("A digit (top left) and its maps in both stages")
 figure.savefig("two_stages.png")
