@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -509,6 +510,27 @@ def test_machine_code_is_not_kept_where_that_is_switched_off(tmp_path):
     result = run_anew(RUN_SMALL, tmp_path, tmp_path / "cache", {"SKAE_NUMBA_CACHE": "0"})
     assert result.stdout.strip() == "1.5", result.stderr
     assert not list(tmp_path.rglob("*.nb?"))
+
+
+def test_an_interrupt_waits_until_a_kernel_is_compiled(monkeypatch):
+    """Numba fails for the rest of a process after one of its compilations has been interrupted."""
+
+    def doubled(x):
+        return 2 * x
+
+    compiled, before = kernel(doubled), signal.getsignal(signal.SIGINT)
+    compiler = compiled._compiler
+
+    def interrupted(*args):
+        signal.raise_signal(signal.SIGINT)
+        return type(compiler).compile(compiler, *args)
+
+    monkeypatch.setattr(compiler, "compile", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compiled(1.5)
+    assert len(compiled.signatures) == 1
+    assert compiled(1.5) == 3
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_kernels_have_no_threads_of_numba():

@@ -4,7 +4,9 @@ import hashlib
 import logging
 import os
 import pickle
-from functools import cache
+import signal
+import threading
+from functools import cache, wraps
 from pathlib import Path
 
 from numba import config, njit
@@ -40,12 +42,35 @@ def strict_kernel(function):
 
 def _compiled(function, fastmath):
     compiled = njit(fastmath=fastmath, **_OPTIONS)(function)
-    if _CACHE and not config.DISABLE_JIT:
+    if config.DISABLE_JIT:
+        return compiled
+    compiled.compile = _uninterrupted(compiled.compile)
+    if _CACHE:
         try:
             compiled._cache = _KernelCache(function)
         except RuntimeError:
             pass  # numba finds no folder that can be written
     return compiled
+
+
+def _uninterrupted(compilation):
+    """Return ``compilation`` with Ctrl-C put off until its end: numba cannot begin an interrupted one again."""
+
+    @wraps(compilation)
+    def complete(*args):
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if not in_main_thread or signal.getsignal(signal.SIGINT) is None:
+            return compilation(*args)  # which Python does not interrupt
+        interrupts = []
+        before = signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
+        try:
+            return compilation(*args)
+        finally:
+            signal.signal(signal.SIGINT, before)
+            if interrupts:
+                signal.raise_signal(signal.SIGINT)
+
+    return complete
 
 
 class _Checked(CompileResultCacheImpl):
