@@ -90,3 +90,12 @@ def test_a_classifier_of_tangents_makes_no_copy_of_its_rows():
     model.fit(rows[:500], labels[:500])
     _, peak = _peak(lambda: model.fit(rows, labels))
     assert peak < 0.7 * rows.nbytes / 2**20
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_detector_keeps_residuals_and_codes_once():
+    rows = np.random.default_rng(0).random((20_000, 200), dtype=np.float32)
+    model = AnomalyDetector(AutoEncoder(200, max_iter=1, random_state=0)).fit(rows[:500])
+    _, peak = _peak(lambda: model.fit(rows))
+    assert peak < 2.8 * rows.nbytes / 2**20

@@ -306,9 +306,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 kept = weights * (distances <= quantile(distances, _SUPPORT, weights))
             variance = np.maximum(self._mean_squares(residuals, kept), least)
             self._variance = np.where(counted, variance, np.inf)
-            self.code_mean_ = np.average(codes, axis=0, weights=kept)
-            deviations = codes - self.code_mean_
-            covariance = (kept * deviations.T) @ deviations / kept.sum()
+            self.code_mean_, covariance = moments(codes, kept)
             ridge = _RIDGE * np.trace(covariance) / len(covariance)
             covariance += (ridge or 1.0) * np.eye(len(covariance))
             self._factor = cholesky(covariance, lower=True)
@@ -327,10 +325,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _terms(self, residuals, codes):
         """Return the two terms of D."""
-        whitened = solve_triangular(self._factor, (codes - self.code_mean_).T, lower=True)
-        of_codes = np.einsum("ij,ij->j", whitened, whitened)
-        of_residuals = np.empty(len(residuals))
+        of_residuals, of_codes = np.empty((2, len(residuals)))
         for rows, squares in self._squares(residuals):
+            whitened = solve_triangular(self._factor, (codes[rows] - self.code_mean_).T, lower=True)
+            of_codes[rows] = np.einsum("ij,ij->j", whitened, whitened)
             with np.errstate(over="ignore", invalid="ignore"):
                 squares /= self._variance
             # A column's terms are about 1 in normal rows.
@@ -354,7 +352,17 @@ def _residuals(base, X, rows):
 
 
 def _codes(base, X):
-    return np.asarray(dense(plain_codes(base, X)), dtype=np.float64)
+    return np.asarray(dense(plain_codes(base, X)))
+
+
+def moments(codes, weights):
+    """Return the weighted mean of the codes and their covariance, in float64, from blocks of rows."""
+    blocks, covariance = list(gen_batches(len(codes), _BLOCK)), 0.0
+    mean = sum(weights[rows] @ codes[rows].astype(np.float64) for rows in blocks) / weights.sum()
+    for rows in blocks:
+        deviations = codes[rows] - mean
+        covariance += (weights[rows] * deviations.T) @ deviations
+    return mean, covariance / weights.sum()
 
 
 def left_out(of_residuals, of_codes, weights):
