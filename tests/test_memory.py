@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn import config_context
+from sklearn.base import clone
 
 from skae import (
     PSD,
@@ -76,6 +77,17 @@ def test_a_score_of_sparse_rows_is_that_of_dense_ones(X, fitted):
     expected = -0.5 * (errors**2).sum(axis=1)
     np.testing.assert_allclose(model.score_samples(X[:50]), expected, rtol=1e-5)
     assert model.score(X[:50]) == pytest.approx(expected.mean(), rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["autoencoder", "rbm", "sparse"])
+def test_checks_of_a_fit_take_few_rows_of_many_columns(X, name):
+    gray = X.copy()
+    gray.data[:] = np.random.default_rng(0).random(gray.nnz)
+    model = clone(MODELS[name]).fit(gray[:20])
+    _, peak = _peak(lambda: model.fit(gray))
+    assert peak < 170
 
 
 @pytest.mark.slow

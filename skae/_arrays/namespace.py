@@ -9,6 +9,8 @@ from scipy.linalg import eigvalsh
 from scipy.sparse import issparse
 
 _LIBRARIES = "torch", "cupy"  # without __array_namespace__ in some versions
+# Some rows of X, dense, have at most so many cells, but there are at least so many.
+_MOST_CELLS, _FEWEST_ROWS = 2**22, 50
 
 
 def is_numpy(x):
@@ -121,12 +123,16 @@ def spread_indices(n, most):
 
 
 def some_rows(X, most):
-    """Return at most ``most`` rows from all parts of X, dense: the order of rows may be that of classes, or of time."""
-    return _dense_rows(X, spread_indices(X.shape[0], most))
+    """Return at most ``most`` rows from all parts of X, dense: the order of rows may be that of classes, or of time.
+
+    Of thousands of columns there are fewer rows.
+    """
+    return some_weighted_rows(X, None, most)[0]
 
 
 def some_weighted_rows(X, weights, most):
     """Return the rows of :func:`some_rows`, and their weights; None if ``weights`` is None."""
+    most = min(most, max(_FEWEST_ROWS, _MOST_CELLS // max(math.prod(X.shape[1:]), 1)))
     places = spread_indices(X.shape[0], most)
     return _dense_rows(X, places), None if weights is None else weights[places]
 

@@ -277,7 +277,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _squares(self, residuals):
         """Yield blocks of rows with their squared residuals in multiples of ``_unit``: all at once would need much memory."""
-        for rows in gen_batches(len(residuals), _BLOCK):
+        size = rows_at_once(_BLOCK, 4 * residuals.shape[1], np.dtype(np.float64))
+        for rows in gen_batches(len(residuals), size):
             with np.errstate(over="ignore"):  # of rows far from all others, which are anomalies
                 squares = np.divide(residuals[rows], self._unit, dtype=np.float64)
                 np.square(squares, out=squares)
