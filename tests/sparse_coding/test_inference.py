@@ -97,8 +97,10 @@ def test_codes_are_optimal(problem, algorithm, positive):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("max_iter", [1, 3, 100_000])
+@pytest.mark.parametrize(
+    ("max_iter", "dtype"),
+    [(1, np.float64), (3, np.float32), (100_000, np.float32), (100_000, np.float64)],
+)
 @pytest.mark.parametrize("algorithm", Lasso.algorithms)
 def test_the_gap_is_an_upper_bound(problem, algorithm, max_iter, dtype):
     X, atoms, alpha, optima = problem
