@@ -27,7 +27,7 @@ def test_contractive_features_beat_pixels_for_a_linear_classifier():
     ]
     features = []
     for seed in range(2):
-        cae = ContractiveAE(100, loss="bernoulli", contraction=0.3, batch_size=64, max_iter=60)
+        cae = ContractiveAE(100, loss="bernoulli", contraction=0.3, batch_size=64, max_iter=40)
         cae.set_params(learning_rate="constant", random_state=seed)
         linear = LogisticRegression(max_iter=2000)
         features.append(_accuracy(MinMaxScaler(clip=True), cae, StandardScaler(), linear))

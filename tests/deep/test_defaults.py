@@ -135,7 +135,7 @@ def test_default_fits_of_iris(Model, monkeypatch):
     model = Model(random_state=0)
     if Model in (StackedAE, RecurrentAE):
         # Their layers are wide, and take all epochs in the other stacks.
-        monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 200)
+        monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 100)
     if Model is RecurrentAE:
         model.set_params(max_iter=30)  # the loss of 50 rows is that of a draw of the noise
     model.fit(IRIS[::3], labels)
