@@ -15,7 +15,7 @@ import scipy.sparse
 import small_models
 from joblib import Parallel, cpu_count, delayed, parallel_config, wrap_non_picklable_objects
 from numba.core.registry import CPUDispatcher
-from processes import RUN_SMALL, copy_kernels, facts_of_an_import, run_anew
+from processes import RUN_SMALL, copy_kernels, run_anew
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -546,13 +546,6 @@ def test_kernels_know_what_is_not_finite():
         return np.isfinite(x)
 
     assert [is_finite(each) for each in (1.0, np.nan, np.inf)] == [True, False, False]
-
-
-@pytest.mark.slow
-def test_import_compiles_nothing():
-    facts = facts_of_an_import()
-    assert facts["kernels"] > 20
-    assert facts["compiled"] == 0
 
 
 @_each(TRAINED)

@@ -55,8 +55,11 @@ def test_no_folder_can_be_written(tmp_path):
 
 
 @pytest.mark.slow
-def test_import_loads_no_extra():
-    assert not {"matplotlib", "skops"} & {*facts_of_an_import()["loaded"]}
+def test_import_loads_no_extra_and_compiles_nothing():
+    facts = facts_of_an_import()
+    assert not {"matplotlib", "skops"} & {*facts["loaded"]}
+    assert facts["kernels"] > 20
+    assert facts["compiled"] == 0
 
 
 @pytest.mark.slow

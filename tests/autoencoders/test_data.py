@@ -56,10 +56,10 @@ def test_every_layout_gives_the_same_result(Model, same_data):
 
 @pytest.mark.slow
 def test_sparse_data_are_never_dense_as_a_whole():
-    tall = scipy.sparse.random(50_000, 300, 0.01, format="csr", dtype=np.float32, random_state=0)
+    tall = scipy.sparse.random(25_000, 300, 0.01, format="csr", dtype=np.float32, random_state=0)
     model = DenoisingAE(4, batch_size=100, max_iter=1, loss="gaussian", random_state=0)
     model.fit(tall[:200])
-    assert _peak(lambda: model.fit(tall).score(tall)) < 0.25 * 50_000 * 300 * 4
+    assert _peak(lambda: model.fit(tall).score(tall)) < 0.4 * 25_000 * 300 * 4
 
 
 def _peak(call):

@@ -27,10 +27,10 @@ MODELS = [StackedAE, StackedAEClassifier, StackedAERegressor, RecurrentAE]
 
 @pytest.fixture
 def short(monkeypatch):
-    """Take no more than two epochs for the default layers."""
+    """Take one epoch for the default layers."""
 
     def shortened(widths):
-        return [(name, layer.set_params(max_iter=2)) for name, layer in default_layers(widths)]
+        return [(name, layer.set_params(max_iter=1)) for name, layer in default_layers(widths)]
 
     monkeypatch.setattr("skae.deep._layers.default_layers", shortened)
 
@@ -117,9 +117,9 @@ def test_layers_with_tangents_have_five_units_per_feature(n_features, n_units):
 def test_the_default_stack_is_two_layers_by_hand(short):
     stack = StackedAE(random_state=0).fit(IRIS)
     low, high = (layer for _, layer in stack.layers_)
-    own = {"max_iter": 2, "random_state": low.random_state}
+    own = {"max_iter": 1, "random_state": low.random_state}
     np.testing.assert_array_equal(ContractiveAE(**own).fit(IRIS)._params, low._params)
-    codes, own = low.transform(IRIS), {"max_iter": 2, "random_state": high.random_state}
+    codes, own = low.transform(IRIS), {"max_iter": 1, "random_state": high.random_state}
     alone = ContractiveAE(loss="bernoulli", standardize=False, **own).fit(codes)
     np.testing.assert_allclose(alone._params, high._params, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(stack.transform(IRIS), high.transform(codes), atol=1e-12)
@@ -135,7 +135,7 @@ def test_default_fits_of_iris(Model, monkeypatch):
     model = Model(random_state=0)
     if Model in (StackedAE, RecurrentAE):
         # Their layers are wide, and take all epochs in the other stacks.
-        monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 200)
+        monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 100)
     if Model is RecurrentAE:
         model.set_params(max_iter=30)  # the loss of 50 rows is that of a draw of the noise
     model.fit(IRIS[::3], labels)

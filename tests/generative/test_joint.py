@@ -42,10 +42,7 @@ def short_trajectories(monkeypatch):
 
 @pytest.mark.slow
 @sklearn_checks(
-    [
-        JointEnergy(Base(3, max_iter=3), n_draws=2, burn_in=1, thin=1, n_chains=2)
-        for Base in (AutoEncoder, ContractiveAE)
-    ]
+    [JointEnergy(ContractiveAE(3, max_iter=3), n_draws=2, burn_in=1, thin=1, n_chains=2)]
 )
 @pytest.mark.usefixtures("short_trajectories")
 def test_sklearn(estimator, check):

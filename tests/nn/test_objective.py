@@ -81,9 +81,9 @@ def test_contractive_gradient(loss, activation, penalties):
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 @pytest.mark.parametrize("penalties", FORWARD_MODE)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("loss", LOSSES)
-def test_forward_mode_gradient(loss, activation, penalties, tied, hidden):
-    assert _error(loss, activation, penalties, tied, hidden) < 1e-6
+def test_forward_mode_gradient(activation, penalties, tied, hidden):
+    """With the loss that has all others: these penalties are of the encoder alone."""
+    assert _error("mixed", activation, penalties, tied, hidden) < 1e-6
 
 
 @pytest.mark.slow
@@ -201,10 +201,10 @@ def test_stochastic_penalties_are_unbiased():
         ),
     ):
         draws = [
-            [_value(network, loss, [penalty], flat, X, seed) for seed in range(400)]
+            [_value(network, loss, [penalty], flat, X, seed) for seed in range(200)]
             for penalty in (exact, estimate)
         ]
-        error = np.std(np.subtract(*draws)) / np.sqrt(400)
+        error = np.std(np.subtract(*draws)) / np.sqrt(200)
         assert abs(np.mean(np.subtract(*draws))) < 4 * error
         assert error > 0
 

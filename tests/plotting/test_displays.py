@@ -39,7 +39,7 @@ from skae.plotting import (
 )
 
 matplotlib.use("Agg")
-X = load_digits().data / 16
+X = load_digits().data[:300] / 16
 
 
 @pytest.fixture(autouse=True)

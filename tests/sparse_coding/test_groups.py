@@ -1,5 +1,7 @@
 """Group sparsity against plain numpy, quadratic programs and closed forms."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -44,6 +46,14 @@ def _optimum(x, atoms, groups, alpha, ridge=0.0, positive=False):
         for start in (np.full(n, 0.1), np.full(n, 1e-3))
     ]  # fmt: skip
     return min(found)
+
+
+@cache
+def _optima(disjoint, positive):
+    """Return the optimum of each of ``_arrays`` for the penalty of ``test_codes_are_optimal_and_certified``."""
+    X, atoms = _arrays()
+    groups = DISJOINT if disjoint else OVERLAPPING
+    return [_optimum(x, atoms, groups, 0.3, 0.1, positive) for x in X]
 
 
 def _objective(X, h, atoms, groups, alpha, ridge=0.0):
@@ -108,7 +118,7 @@ def test_norms_and_their_bounds(groups):
 def test_codes_are_optimal_and_certified(groups, positive, algorithm):
     X, atoms = _arrays()
     problem = GroupLasso(atoms, 0.3, group_members(groups, 8), ridge=0.1, positive=positive)
-    expected = [_optimum(x, atoms, groups, 0.3, 0.1, positive) for x in X]
+    expected = _optima(groups is DISJOINT, positive)
     for tol, max_iter in ((1e-8, 100_000), (1e-4, 7)):
         codes, gaps = infer_codes(X, problem, algorithm=algorithm, tol=tol, max_iter=max_iter)
         excess = _objective(X, codes, atoms, groups, 0.3, 0.1) - expected

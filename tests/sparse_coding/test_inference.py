@@ -73,6 +73,11 @@ def _optimum(X, atoms, alpha, positive=False):
     return values
 
 
+def _most(max_iter, alpha):
+    """Without a penalty no gap tells that steps may end, long after they have arrived."""
+    return max_iter if alpha else min(max_iter, 10_000)
+
+
 @pytest.fixture(params=PROBLEMS, scope="module")
 def problem(request):
     """A problem with its optima, with and without the constraint."""
@@ -88,7 +93,8 @@ def test_codes_are_optimal(problem, algorithm, positive):
     lasso = Lasso(atoms, alpha, positive=positive)
     if algorithm == "ista" and np.ptp(np.linalg.norm(atoms, axis=1)) > 5:
         pytest.skip("atoms of norms from 0.1 to 10 make plain proximal steps tiny")
-    codes, gaps = infer_codes(X, lasso, tol=1e-10, max_iter=100_000, algorithm=algorithm)
+    options = {"tol": 1e-10, "max_iter": _most(100_000, alpha), "algorithm": algorithm}
+    codes, gaps = infer_codes(X, lasso, **options)
     scale = np.maximum(0.5 * np.sum(X**2, axis=1), 1e-300)
     excess = _objective(X, atoms, alpha, codes) - optima[positive]
     assert (excess / np.maximum(optima[positive], 1e-4 * scale)).max() < 1e-6
@@ -97,13 +103,15 @@ def test_codes_are_optimal(problem, algorithm, positive):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("max_iter", [1, 3, 100_000])
+@pytest.mark.parametrize(
+    ("max_iter", "dtype"),
+    [(1, np.float64), (3, np.float32), (100_000, np.float32), (100_000, np.float64)],
+)
 @pytest.mark.parametrize("algorithm", Lasso.algorithms)
 def test_the_gap_is_an_upper_bound(problem, algorithm, max_iter, dtype):
     X, atoms, alpha, optima = problem
     lasso = Lasso(atoms.astype(dtype), alpha)
-    options = {"tol": 1e-4, "max_iter": max_iter, "algorithm": algorithm}
+    options = {"tol": 1e-4, "max_iter": _most(max_iter, alpha), "algorithm": algorithm}
     codes, gaps = infer_codes(X.astype(dtype), lasso, **options)
     values = _objective(X, atoms, alpha, codes.astype(np.float64))
     rounding = 20 * np.finfo(dtype).eps * np.sum(X**2, axis=1) * max(1, np.sum(atoms**2))

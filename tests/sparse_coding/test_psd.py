@@ -193,7 +193,7 @@ def test_neighbors_on_the_torus_have_like_orientations():
     patches = sample_patches(photographs, (8, 8), 6000, random_state=0)
     white = ZCA(epsilon=0.1).fit_transform(patches).astype(np.float32)
     white /= white.std()
-    options = {"max_inference_iter": 30, "learning_rate_init": 0.06, "max_iter": 14}
+    options = {"max_inference_iter": 30, "learning_rate_init": 0.06, "max_iter": 10}
     options |= {"encoder": "tanh", "gap_tol": 1e-2}
     psd = PSD(144, topology=(12, 12), alpha=1.0, **options, random_state=0).fit(white)
     angles = _edge_angles(psd.components_, 8).reshape(12, 12)
