@@ -80,8 +80,7 @@ def sklearn_checks(estimators, expected_failures=None):
     """Return ``parametrize_with_checks`` that names an estimator once: fifty times, for each check, take seconds."""
     mark = parametrize_with_checks(estimators, expected_failed_checks=expected_failures)
     names, checks = mark.args
-    if not os.environ.get(
-        "SCIPY_ARRAY_API"
-    ):  # without which those of arrays of other libraries skip themselves
+    if not os.environ.get("SCIPY_ARRAY_API"):
+        # Those of arrays of other libraries would skip themselves.
         checks = [each for each in checks if "check_array_api_input" not in str(each)]
     return pytest.mark.parametrize(names, checks, ids=cache(mark.kwargs["ids"]))

@@ -3,8 +3,6 @@
 import gc
 import multiprocessing
 import os
-from copy import deepcopy
-from functools import cache
 
 import pytest
 from joblib import cpu_count
@@ -22,8 +20,6 @@ def pytest_sessionstart():
     n_processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
     if n_processes > 1:
         import skae  # noqa: F401  (whose libraries have the threads; the process that starts the others needs none)
-
-        _read_digits_once()
 
         n_threads = max(cpu_count() // n_processes, 1)
         threadpool_limits(n_threads)
@@ -84,11 +80,3 @@ def pytest_collection_modifyitems(items):
 def _exception_only(error):
     """Return what an expected failure is told by: a traceback through scikit-learn's checks takes a tenth of a second."""
     return error.exconly()
-
-
-def _read_digits_once():
-    """Keep the digits: to read them takes a fiftieth of a second, and fifty files do."""
-    from sklearn import datasets
-
-    digits = cache(datasets.load_digits)
-    datasets.load_digits = lambda **options: deepcopy(digits(**options))
