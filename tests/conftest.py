@@ -48,7 +48,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--fuzz",
         type=int,
-        default=60,
+        default=40,
         metavar="N",
         help="random parameters of each estimator and function, and 5 N damaged files (default: %(default)s)",
     )
