@@ -237,8 +237,10 @@ def test_names_of_features_are_strings():
 
 
 def test_atoms_of_a_deep_auto_encoder_do_not_exist():
-    with pytest.raises(ValueError, match="has neither components_.*without hidden layers"):
-        SparseCoder.from_estimator(DEEP.fit(X))
+    fitted = clone(DEEP).fit(X)
+    with pytest.raises(ValueError, match="has neither components_.*one of a stack's named_layers_"):
+        SparseCoder.from_estimator(fitted)
+    SparseCoder.from_estimator(fitted.named_layers_.low)
     with pytest.raises(ValueError, match="fit it first"):
         SparseCoder.from_estimator(AutoEncoder())
     with pytest.raises(TypeError, match="estimator=.* is a class: give an instance of it"):
