@@ -307,7 +307,7 @@ class ContractiveAE(BaseAutoEncoder):
     @property
     def _takes_directions(self):
         """Whether forward mode computes a penalty: bool."""
-        deep = len(self.hidden_layer_sizes) > 0 or make_activation(self.activation).kind is None
+        deep = len(self.layer_shapes()) > 1 or make_activation(self.activation).kind is None
         return deep or self.contracted == "reconstruction"
 
     def _directions(self, network):
