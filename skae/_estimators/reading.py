@@ -143,6 +143,8 @@ def _about_columns(problem, X):
         return (
             "X has sparse columns that stand for another number than 0: give X.sparse.to_dense()."
         )
+    if "Sparse data was passed" in problem and hasattr(X, "columns"):
+        return "X has sparse columns, but dense data is required: give X.sparse.to_dense()."
     return None
 
 
