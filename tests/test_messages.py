@@ -47,6 +47,7 @@ from skae.generative import (
 )
 from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, denoise, sample_patches
 from skae.manifold import (
+    LocalPCA,
     ManifoldTangentClassifier,
     TangentNeighborsClassifier,
     iter_tangents,
@@ -237,8 +238,10 @@ def test_names_of_features_are_strings():
 
 
 def test_atoms_of_a_deep_auto_encoder_do_not_exist():
-    with pytest.raises(ValueError, match="has neither components_.*without hidden layers"):
-        SparseCoder.from_estimator(DEEP.fit(X))
+    fitted = clone(DEEP).fit(X)
+    with pytest.raises(ValueError, match="has neither components_.*one of a stack's named_layers_"):
+        SparseCoder.from_estimator(fitted)
+    SparseCoder.from_estimator(fitted.named_layers_.low)
     with pytest.raises(ValueError, match="fit it first"):
         SparseCoder.from_estimator(AutoEncoder())
     with pytest.raises(TypeError, match="estimator=.* is a class: give an instance of it"):
@@ -655,6 +658,15 @@ def test_records_and_sparse_columns_are_refused_with_the_cure(model):
     sparse = pandas.DataFrame(X).astype(pandas.SparseDtype(float, np.nan))
     with pytest.raises(ValueError, match=r"X has sparse columns .* give X.sparse.to_dense\(\)"):
         model.fit(sparse, np.arange(len(X)) % 2)
+
+
+@pytest.mark.parametrize("model", [ZCA(), LocalPCA(2), ConvolutionalFeatures(2, patch_size=1)])
+def test_sparse_columns_have_the_cure_of_data_frames(model):
+    """They have no toarray(), which scikit-learn's error names."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(np.eye(9), columns=list("abcdefghi"))
+    with pytest.raises(TypeError, match=r"sparse columns, but dense .* give X.sparse.to_dense\(\)"):
+        clone(model).fit(frame.astype(pandas.SparseDtype(float, 0.0)))
 
 
 @pytest.mark.parametrize("model", [AutoEncoder(2), SparseCoder(2), ZCA()])

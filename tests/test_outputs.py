@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from skae import DBN, RBM, AnomalyDetector, AutoEncoder, SparseAutoEncoder, SparseCoder
-from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalStack
+from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
 from skae.plotting import CodeDisplay, SaturationDisplay, SparseFeatureDisplay
 from skae.sources import apply
 
@@ -85,6 +85,30 @@ def test_an_estimator_that_gives_data_frames_is_used_inside(output):
     )
     with pytest.raises(ValueError, match="sparse_output=False"):
         framed.transform(X)
+
+
+@pytest.mark.parametrize("method", ["transform", "fit_transform"])
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        AutoEncoder(5, **FAST),
+        SparseCoder(4, **FAST),
+        ConvolutionalFeatures(4, image_shape=(8, 8), **PATCHES),
+        ConvolutionalPSD(2, patch_size=3, image_shape=(8, 8), **FAST),
+        ConvolutionalStack([("low", ConvolutionalFeatures(4, **PATCHES))], image_shape=(8, 8)),
+        ZCA(),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_users_get_the_data_frames_that_they_ask_for(transformer, method):
+    pandas = pytest.importorskip("pandas")
+    model = clone(transformer).fit(X)
+    expected = model.transform(X)
+    frame = getattr(model.set_output(transform="pandas"), method)(X)
+    assert isinstance(frame, pandas.DataFrame)
+    assert frame.columns.tolist() == model.get_feature_names_out().tolist()
+    np.testing.assert_array_equal(frame, expected)
 
 
 LAYERS = [("low", RBM(5, **FAST)), ("high", RBM(4, **FAST))]

@@ -129,8 +129,11 @@ class LayerTraining:
     weighs_cells: bool = False
 
 
-def check_layers(layers):
-    """Raise if ``layers`` is not a list of (name, estimator) with encoder weights."""
+_LAYERS = "an AutoEncoder, DenoisingAE, ContractiveAE, RBM or PSD(encoder='tanh')"
+
+
+def check_layers(layers, cure=_LAYERS):
+    """Raise if ``layers`` is not a list of (name, estimator) with encoder weights; ``cure`` is what to give."""
     if not layers:
         raise ValueError("layers must be a list of (name, estimator) with at least one; got none.")
     strange = [each for each in layers if not (isinstance(each, (tuple, list)) and len(each) == 2)]
@@ -149,8 +152,7 @@ def check_layers(layers):
         if not isinstance(layer, Layer):
             raise TypeError(
                 f"layers has {name!r}: {layer!r}, which is no layer of a stack: it does not derive from "
-                "skae.deep.Layer. Give an auto-encoder, RBM or PSD, and put other transformers before the stack in a "
-                "Pipeline."
+                f"skae.deep.Layer. Give {cure}, and put other transformers before the stack in a Pipeline."
             )
         if not isinstance(layer, BaseEstimator):
             raise TypeError(

@@ -143,6 +143,8 @@ def _about_columns(problem, X):
         return (
             "X has sparse columns that stand for another number than 0: give X.sparse.to_dense()."
         )
+    if "Sparse data was passed" in problem and hasattr(X, "columns"):
+        return "X has sparse columns, but dense data is required: give X.sparse.to_dense()."
     return None
 
 
@@ -153,10 +155,11 @@ def _about_text(problem, X):
             f"X is a list of texts ({problem}). Turn each into a row of numbers first, in a Pipeline, for instance with "
             "TfidfVectorizer."
         )
+    # By name or index, since make_column_selector is for data frames of pandas alone.
+    columns = _unreadable(X if hasattr(X, "columns") else np.asarray(in_numpy(X), dtype=object))
     return (
-        f"X has columns of text{_not_numbers(X)} ({problem}). Encode them first, for instance with "
-        "make_column_transformer((OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude="
-        "['number', 'datetime', 'datetimetz'])), remainder='passthrough')."
+        f"X has columns of text in {columns} ({problem}). Encode them first, for instance with "
+        f"make_column_transformer((OneHotEncoder(handle_unknown='ignore'), {columns}), remainder='passthrough')."
     )
 
 
@@ -185,23 +188,30 @@ def _of_batches(X):
 
 
 def _is_one_list(X):
-    """Return whether X has one value per row: it is a list of values, or has one axis."""
+    """Return whether X has one value per row: it is a list of values, or has at most one axis."""
     if isinstance(X, (list, tuple)):
         return not any(isinstance(row, (list, tuple, np.ndarray)) for row in X)
-    return getattr(X, "ndim", 2) == 1
+    return getattr(X, "ndim", 2) <= 1
 
 
 def _not_numbers(X):
     """Return the names of the columns of a data frame that cannot be read as numbers, as a part of a sentence."""
-    if not hasattr(X, "columns"):
-        return ""
-    names = []
-    for name in X.columns:
+    return f" in {_unreadable(X)}" if hasattr(X, "columns") else ""
+
+
+def _unreadable(X):
+    """Return the names of the columns of a data frame, or indices of those of an array, that cannot be read as numbers."""
+    is_frame, found = hasattr(X, "columns"), []
+    for column in X.columns if is_frame else range(X.shape[1]):
         try:
-            check_array(X[[name]], dtype=np.float64, ensure_all_finite=False)
+            check_array(
+                X[[column]] if is_frame else X[:, [column]],
+                dtype=np.float64,
+                ensure_all_finite=False,
+            )
         except (TypeError, ValueError):
-            names.append(name)
-    return f" in {names}"
+            found.append(column)
+    return found
 
 
 def dtype_of_frame(X):

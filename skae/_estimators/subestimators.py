@@ -189,7 +189,7 @@ def atoms_of(estimator):
     check_estimator(estimator)
     cure = "fit it first"
     if is_fitted(estimator):
-        cure = "give one whose atoms have the features of X, such as an auto-encoder without hidden layers or one of a stack's layers_"
+        cure = "give one whose atoms have the features of X, such as an auto-encoder without hidden layers or one of a stack's named_layers_"
     raise ValueError(
         f"estimator={estimator!r} has neither components_ nor cluster_centers_: {cure}."
     )

@@ -91,7 +91,7 @@ class AutoEncoder(BaseAutoEncoder):
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
-        File to which the state of training is written after each epoch, atomically.
+        File to which ``fit`` writes the state of training after each epoch, atomically.
     resume : bool, default=False
         Whether ``fit`` continues from ``checkpoint`` if the file exists, with bitwise the same result as without the
         interruption (L-BFGS forgets its past gradients). ``max_iter`` may be larger than before only with

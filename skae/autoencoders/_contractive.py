@@ -142,7 +142,7 @@ class ContractiveAE(BaseAutoEncoder):
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
-        File to which the state of training is written after each epoch, atomically.
+        File to which ``fit`` writes the state of training after each epoch, atomically.
     resume : bool, default=False
         Whether ``fit`` continues from ``checkpoint`` if the file exists, with bitwise the same result as without the
         interruption (L-BFGS forgets its past gradients). ``max_iter`` may be larger than before only with
@@ -307,7 +307,7 @@ class ContractiveAE(BaseAutoEncoder):
     @property
     def _takes_directions(self):
         """Whether forward mode computes a penalty: bool."""
-        deep = len(self.hidden_layer_sizes) > 0 or make_activation(self.activation).kind is None
+        deep = len(self.layer_shapes()) > 1 or make_activation(self.activation).kind is None
         return deep or self.contracted == "reconstruction"
 
     def _directions(self, network):

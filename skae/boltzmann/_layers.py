@@ -10,7 +10,7 @@ from ._rbm import RBM
 
 def check_machines(layers):
     """Raise unless ``layers`` is a list of pairs (name, RBM) that can be stacked."""
-    check_layers(layers)
+    check_layers(layers, "an RBM")
     for name, layer in layers:
         if not isinstance(layer, RBM):
             raise TypeError(f"layers must be RBMs; {name!r} is {layer!r}.")

@@ -124,7 +124,8 @@ class StepBatches:
     """
 
     def __init__(self, local, parts):
-        self.local, self._parts, self.n_rows = local, parts, local.n_rows
+        self.local, self._parts = local, parts
+        self.n_rows, self.batch_size = local.n_rows, local.batch_size
 
     def epoch(self, rng):
         """Yield each row once."""
@@ -149,7 +150,7 @@ class StepBatches:
         """Return the ``Plan`` of each part for all rows of ``local``."""
         rows = self.local.indices
         parts = self._parts.split(rows, self._weights(rows))
-        return {number: Plan(*part, self.local.batch_size) for number, part in parts.items()}
+        return {number: Plan(*part, self.batch_size) for number, part in parts.items()}
 
 
 class WholeBatches(StepBatches):
@@ -190,7 +191,7 @@ class AveragedBatches(StepBatches):
 
     def n_seen(self, step):
         """Return the number of rows that all parts have seen before a step."""
-        size = self.local.batch_size
+        size = self.batch_size
         return sum(min(step * size, len(plan.indices)) for plan in self._plans.values())
 
     def rounds(self):
@@ -226,7 +227,7 @@ class _AveragedSteps:
         """Make the steps of an epoch; return the sum of the losses of all rows and a batch of the last ones."""
         batches, state, total = self._batches, self._state, 0.0
         seed = int(state.rng.integers(2**63))
-        last = batches.local.indices[-batches.local.batch_size :]
+        last = batches.local.indices[-batches.batch_size :]
         for steps in batches.rounds():
             kept = kept_by(self._objective.local, state.params)
             rates = [rate(batches.n_seen(step)) for step in steps]

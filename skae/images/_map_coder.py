@@ -11,7 +11,7 @@ from .._estimators.checks import checked_codes
 from .._estimators.code_warnings import warn_of_gaps
 from .._estimators.parameters import alpha_, check_set, resolved_alpha
 from .._threads import team
-from .._typing import ArrayLike, FloatArray
+from .._typing import ArrayLike, FloatArray, TransformerMixin
 from ._code_search import NeighborPools, infer_maps
 from ._convolution import tiled_encoder
 from ._validation import as_floats, validated_images
@@ -20,7 +20,8 @@ _AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_ite
 _BLOCK_VALUES = 2**22  # maximum number of codes, and of values of patches, in a block
 
 
-class MapCoder:
+# A TransformerMixin, since set_output reaches methods that such classes define alone.
+class MapCoder(TransformerMixin):
     """Methods of a fitted :class:`ConvolutionalPSD`, which need its ``_state``, ``_shape`` and ``_convolution``."""
 
     _spread = 1.0  # of the pixels, in models of versions that had none

@@ -127,8 +127,9 @@ def warn_of_constant_outputs(kind, outputs, values, weights, penalty):
     error = np.average(kind.errors(outputs, values), weights=weights)
     chance = np.average(kind.errors(constant, values), weights=weights)
     if error > _LITTLE_LEARNED * chance:
+        what = "labels" if kind.multilabel else "labeled rows"
         warn(
-            f"Outputs hardly depend on X: of the labeled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
+            f"Outputs hardly depend on X: of the {what} {error:.0%} are predicted wrong, and {chance:.0%} by "
             f"constant outputs. Set tangent_penalty below {penalty:.3g}, or raise max_iter or learning_rate_init.",
             ConvergenceWarning,
         )

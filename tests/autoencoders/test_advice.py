@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -19,7 +20,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import QuantileTransformer, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, StandardScaler
 
 from skae import (
     PSD,
@@ -318,6 +319,22 @@ def test_columns_of_text_are_named(text):
         ValueError, match=r"columns of text in \['work'\] .* Encode .*OneHotEncoder"
     ):
         AutoEncoder(2).fit(frame)
+
+
+@pytest.mark.parametrize("form", ["pandas", "polars", "array", "list"])
+def test_the_cure_for_columns_of_text_works(form):
+    X = pd.DataFrame({"age": np.arange(20.0), "work": ["a", "b"] * 10})
+    if form == "polars":
+        X = pytest.importorskip("polars").DataFrame(X.to_dict("list"))
+    elif form != "pandas":
+        X = X.to_numpy(dtype=object) if form == "array" else X.to_numpy(dtype=object).tolist()
+    with pytest.raises(ValueError, match="columns of text in") as caught:
+        AutoEncoder(2).fit(X)
+    cure = re.search(r"make_column_transformer\(.*\)", str(caught.value)).group()
+    names = {"make_column_transformer": make_column_transformer, "OneHotEncoder": OneHotEncoder}
+    encode = eval(cure, names)
+    model = make_pipeline(encode, AutoEncoder(2, max_iter=1)).fit(X)
+    assert model[-1].n_features_in_ == 3
 
 
 @pytest.mark.parametrize("form", [list, np.array, pd.Series], ids=["list", "array", "series"])

@@ -31,6 +31,16 @@ def test_contraction_shrinks_the_jacobian(hidden, options):
     assert norm < 0.5 * plain.report(X[:100]).jacobian_norm
 
 
+def test_a_number_of_directions_is_for_a_single_hidden_layer_by_its_width_too():
+    found, expected = (
+        ContractiveAE(3, hidden_layer_sizes=hidden, n_directions=2, max_iter=1, random_state=0)
+        .fit(X[:100])
+        .transform(X[:100])
+        for hidden in (5, [5])
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(), (20,)], ids=["depth1", "depth2"])
 def test_curvature_evens_the_jacobian(hidden):

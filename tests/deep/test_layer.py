@@ -8,7 +8,18 @@ from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from skae import PSD, RBM, AutoEncoder, ContractiveAE, DenoisingAE, StackedAE, StackedAEClassifier
+from skae import (
+    DBM,
+    DBN,
+    PSD,
+    RBM,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    SparseAutoEncoder,
+    StackedAE,
+    StackedAEClassifier,
+)
 from skae._estimators.layer import NetworkLayer
 from skae.deep import Layer
 
@@ -76,6 +87,12 @@ def test_what_is_no_layer_is_refused_by_its_name():
         StackedAE([("half", Half())]).fit(X)
     with pytest.raises(TypeError, match="layers has 'pca'.*derive from"):
         StackedAE([("pca", PCA(3))]).fit(X)
+    # Not every auto-encoder is a layer.
+    with pytest.raises(TypeError, match="Give an AutoEncoder, .* or PSD.encoder='tanh'., and"):
+        StackedAE([("sparse", SparseAutoEncoder(3))]).fit(X)
+    for Machine in (DBN, DBM):
+        with pytest.raises(TypeError, match="Give an RBM, and put"):
+            Machine([("pca", PCA(3)), ("top", RBM(2))]).fit(X)
     with pytest.raises(TypeError, match="'auto'.*a class; give an instance"):
         StackedAE([("auto", AutoEncoder)]).fit(X)
     with pytest.raises(TypeError, match="layer_shapes|layer_weights"):

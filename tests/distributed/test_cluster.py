@@ -20,6 +20,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skae import (
+    DBM,
     PSD,
     RBM,
     AnomalyDetector,
@@ -37,6 +38,7 @@ from skae.distributed._cluster import Cluster
 from skae.generative import parzen_log_likelihood
 from skae.images import ConvolutionalPSD
 from skae.manifold import tangent_basis
+from skae.training import SGD
 
 distributed = pytest.importorskip("distributed")
 array = pytest.importorskip("dask.array")
@@ -90,6 +92,21 @@ def test_steps_are_those_of_one_process(client, model):
     rtol, atol = (1e-3, 2e-3) if model in NEAR else (1e-5, 1e-6)
     np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=rtol / 10)
     np.testing.assert_allclose(_parameters(found), _parameters(expected), rtol=rtol, atol=atol)
+
+
+def test_steps_of_plain_gradient_descent_are_those_of_one_process(client):
+    """In one process these need no array of the gradient, on a cluster they do."""
+    model = ContractiveAE(10, solver=SGD(momentum=0), **FAST)
+    found = Distributed(model, n_parts=3).fit(X).estimator_
+    np.testing.assert_allclose(_parameters(found), _parameters(model.fit(X)), rtol=1e-5, atol=1e-6)
+
+
+def test_a_deep_machine_learns(client):
+    layers = [("low", RBM(8, **FAST)), ("high", RBM(5, **FAST))]
+    model = DBM(layers, **FAST)
+    found = Distributed(model, n_parts=3).fit(X).to_local()
+    bounds = [each.log_likelihood_bound(X).value for each in (found, model.fit(X))]
+    assert bounds[0] == pytest.approx(bounds[1], abs=0.1)
 
 
 @pytest.mark.parametrize("model", EXACT[:2], ids=["lbfgs", "adam"])

@@ -129,6 +129,12 @@ def test_a_penalty_that_leaves_nothing_to_learn_is_told(output):
         clone(MODEL).set_params(**options).fit(X, y)
 
 
+def test_outputs_of_several_labels_are_compared_by_label():
+    indicators = (y[:, np.newaxis] == np.unique(y)).astype(int)
+    with pytest.warns(ConvergenceWarning, match="of the labels .* are predicted wrong"):
+        clone(MODEL).set_params(tangent_penalty=1e9).fit(X, indicators)
+
+
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 0.0, 1: 1.0, 2: 1.0}])
 def test_outputs_are_compared_with_constant_ones_by_the_weights_of_rows(class_weight):
     # Of weighted rows a constant is right in a half. Rows of the rare class are found beside wrong ones of the other.
