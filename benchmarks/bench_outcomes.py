@@ -1,7 +1,7 @@
 """Results of skae's defaults on raw columns, compared with scikit-learn on the same splits.
 
-``random_state`` is the only parameter of skae that is set, except for the controls ``tangent_penalty=0`` and
-``pretraining=None``.
+``random_state`` is the only parameter of skae that is set, except for the controls ``tangent_penalty=0``,
+``dropout=0.0`` and ``pretraining=None``.
 
 - ``classify``: SVC with and without ContractiveAE, on raw, standardized and min-max scaled columns;
 - ``scaling``: how much its predictions change if quantities have other units (X * 1000 + 5);
@@ -14,6 +14,7 @@
 - ``anomaly``: ROC AUC of AnomalyDetector, reconstruction errors, IsolationForest and LocalOutlierFactor, and their
   thresholds;
 - ``imputation``: missing numbers and categories, filled in by ``impute`` of DenoisingAE and by three imputers;
+- ``regress``: R^2 of StackedAERegressor and of four regressors on standardized columns;
 - ``times``: CPU seconds of fits of 10,000 x 784.
 
     python benchmarks/bench_outcomes.py --data DIR [--parts classify linear ...] [--seeds 5] [--short]
@@ -45,6 +46,7 @@ PARTS = (
     "texts",
     "anomaly",
     "imputation",
+    "regress",
     "times",
 )
 

@@ -1,7 +1,7 @@
 """Regressor over stacked auto-encoders."""
 
 from numbers import Real
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from sklearn.utils.validation import check_is_fitted
 
@@ -55,10 +55,11 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         through all hidden layers, without dropout, and back through a decoder that starts from pre-training. The
         decoder is tied to the encoder unless a layer has an untied one. With ``corruption``, the clean X is
         reconstructed.
-    dropout : float or 'auto', default=0.0
+    dropout : float or 'auto', default='auto'
         Fraction of the units of each layer that are dropped at each step of the joint training. ``'auto'`` is up to 0.5
         if rows are few or targets noisy, by the squared difference to the target of the nearest row, as in
-        :class:`StackedAEClassifier`. With much noise it brings up to 0.05 of R^2, with little it costs up to 0.03.
+        :class:`StackedAEClassifier`. Where most of y is noise, R^2 is 0.02 to 0.4 higher than with 0; elsewhere it is
+        up to 0.03 lower.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise added to X in the joint training, drawn anew at each step; prediction uses the clean X. ``'masking'`` sets
         cells to 0 and divides the others by ``1 - corruption_level``, as dropout does; ``'salt_and_pepper'`` sets them
@@ -166,6 +167,7 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     True
     """
 
+    dropout: float | Literal["auto"] = "auto"
     weight_decay: float | str = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
