@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils import estimator_html_repr
 
 from skae import (
@@ -177,3 +177,14 @@ def test_a_stack_is_made_without_names():
     assert stack.set_params(contractiveae2__max_iter=1).fit(X).transform(X).shape == (150, 5)
     with pytest.raises(ValueError, match="at least one layer"):
         make_stack()
+
+
+@pytest.mark.slow
+def test_a_default_regressor_learns_little_noise():
+    """Half of y is noise, and ridge regression the best that is known of it."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 15))
+    y = X @ rng.standard_normal(15) + 6 * rng.standard_normal(500)
+    train, test = (X[:375], y[:375]), (X[375:], y[375:])
+    model = StackedAERegressor(random_state=0).fit(*train)
+    assert model.score(*test) > Ridge().fit(*train).score(*test) - 0.15
