@@ -512,13 +512,23 @@ def test_machine_code_is_not_kept_where_that_is_switched_off(tmp_path):
     assert not list(tmp_path.rglob("*.nb?"))
 
 
+@pytest.fixture
+def interruptible():
+    """Have the handler of Python; a process in the background may ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_until_a_kernel_is_compiled(monkeypatch):
     """Numba fails for the rest of a process after one of its compilations has been interrupted."""
 
     def doubled(x):
         return 2 * x
 
-    compiled, before = kernel(doubled), signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("skae._kernels._jit._CACHE", False)
+    compiled = kernel(doubled)
     compiler = compiled._compiler
 
     def interrupted(*args):
@@ -530,7 +540,7 @@ def test_an_interrupt_waits_until_a_kernel_is_compiled(monkeypatch):
         compiled(1.5)
     assert len(compiled.signatures) == 1
     assert compiled(1.5) == 3
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_kernels_have_no_threads_of_numba():
