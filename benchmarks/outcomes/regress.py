@@ -1,7 +1,7 @@
 """Numbers to predict: the default ``StackedAERegressor`` on raw columns, and scikit-learn's regressors on scaled ones.
 
-Most targets are a column of a table, to be told from its other columns. Means of the synthetic sets are those of
-scikit-learn, with noise from little to all of the target. ``no pre-training`` and ``no dropout`` are controls.
+Most targets are a column of a table, to be told from its other columns. Synthetic sets have noise, from little to all
+of the target, whose deviation is in their names. ``no pre-training`` and ``no dropout`` are controls.
 """
 
 from functools import partial
