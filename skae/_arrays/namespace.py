@@ -9,7 +9,7 @@ from scipy.linalg import eigvalsh
 from scipy.sparse import issparse
 
 _LIBRARIES = "torch", "cupy"  # without __array_namespace__ in some versions
-# Some rows of X, dense, have at most so many cells, but there are at least so many.
+# Of some rows of X that are made dense: upper bound on their cells, and lower bound on the rows.
 _MOST_CELLS, _FEWEST_ROWS = 2**22, 50
 
 

@@ -307,7 +307,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 kept = weights * (distances <= quantile(distances, _SUPPORT, weights))
             variance = np.maximum(self._mean_squares(residuals, kept), least)
             self._variance = np.where(counted, variance, np.inf)
-            self.code_mean_, covariance = moments(codes, kept)
+            self.code_mean_, covariance = _moments(codes, kept)
             ridge = _RIDGE * np.trace(covariance) / len(covariance)
             covariance += (ridge or 1.0) * np.eye(len(covariance))
             self._factor = cholesky(covariance, lower=True)
@@ -356,7 +356,7 @@ def _codes(base, X):
     return np.asarray(dense(plain_codes(base, X)))
 
 
-def moments(codes, weights):
+def _moments(codes, weights):
     """Return the weighted mean of the codes and their covariance, in float64, from blocks of rows."""
     blocks, covariance = list(gen_batches(len(codes), _BLOCK)), 0.0
     mean = sum(weights[rows] @ codes[rows].astype(np.float64) for rows in blocks) / weights.sum()
