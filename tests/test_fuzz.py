@@ -304,7 +304,7 @@ def test_estimators(name, n_tries, first_seed, monkeypatch):
     monkeypatch.setattr("skae.generative._adaptation._MAX_LEAPFROG", 8)  # in place of 32
     seeds = range(first_seed, first_seed + n_tries)
     fitted = [_try(seed, ESTIMATORS[name]) for seed in seeds]
-    assert any(fitted) or n_tries < 50
+    assert any(fitted) or n_tries < 40
 
 
 DATA = np.random.default_rng(0).random((30, N_COLUMNS))

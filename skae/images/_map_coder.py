@@ -20,7 +20,7 @@ _AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_ite
 _BLOCK_VALUES = 2**22  # maximum number of codes, and of values of patches, in a block
 
 
-# A TransformerMixin, since set_output reaches methods that such classes define alone.
+# A TransformerMixin, as set_output changes only the methods that such a class defines itself.
 class MapCoder(TransformerMixin):
     """Methods of a fitted :class:`ConvolutionalPSD`, which need its ``_state``, ``_shape`` and ``_convolution``."""
 

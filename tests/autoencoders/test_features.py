@@ -39,7 +39,7 @@ def test_grid_search_over_a_pipeline():
     cae = ContractiveAE(30, max_iter=5, random_state=0)
     pipeline = Pipeline([("scale", MinMaxScaler(clip=True)), ("cae", cae), ("svm", SVC(C=10))])
     grid = {"cae__contraction": [0.01, 0.1], "cae__hidden_layer_sizes": [(), (40,)]}
-    search = GridSearchCV(pipeline, grid, cv=3).fit(X[:600], y[:600])
+    search = GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X[:600], y[:600])
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.score(X[600:], y[600:]) > 0.8
 

@@ -181,7 +181,7 @@ def test_a_stack_is_made_without_names():
 
 @pytest.mark.slow
 def test_a_default_regressor_learns_little_noise():
-    """Half of y is noise, and ridge regression the best that is known of it."""
+    """Most of y is noise, and the rest is linear, so that ridge regression is hard to beat."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((500, 15))
     y = X @ rng.standard_normal(15) + 6 * rng.standard_normal(500)

@@ -201,10 +201,10 @@ def test_stochastic_penalties_are_unbiased():
         ),
     ):
         draws = [
-            [_value(network, loss, [penalty], flat, X, seed) for seed in range(200)]
+            [_value(network, loss, [penalty], flat, X, seed) for seed in range(400)]
             for penalty in (exact, estimate)
         ]
-        error = np.std(np.subtract(*draws)) / np.sqrt(200)
+        error = np.std(np.subtract(*draws)) / np.sqrt(400)
         assert abs(np.mean(np.subtract(*draws))) < 4 * error
         assert error > 0
 
