@@ -239,7 +239,10 @@ def test_names_of_features_are_strings():
 
 def test_atoms_of_a_deep_auto_encoder_do_not_exist():
     fitted = clone(DEEP).fit(X)
-    with pytest.raises(ValueError, match="has neither components_.*without hidden layers or one of a stack's named_layers_"):
+    with pytest.raises(
+        ValueError,
+        match="has neither components_.*without hidden layers or one of a stack's named_layers_",
+    ):
         SparseCoder.from_estimator(fitted)
     SparseCoder.from_estimator(fitted.named_layers_.low)
     with pytest.raises(ValueError, match="fit it first"):
